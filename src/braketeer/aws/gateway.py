@@ -1,0 +1,234 @@
+"""The request path: from an HTTP request to an operation of a service, and from its outcome to an answer.
+
+``Gateway._serve`` is the path, step by step; ``Gateway._answer`` is how errors become answers. No service is known
+here: the operations are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from botocore import xform_name
+from botocore.model import OperationModel
+
+from braketeer.aws import json_rpc, query, rest_json, rest_xml
+from braketeer.aws.errors import MalformedRequest, NotImplementedHere, UnknownOperation, refused
+from braketeer.aws.messages import Answer, Request, send_answer
+from braketeer.aws.model import Api
+from braketeer.aws.payload import Payload, RawBody
+from braketeer.aws.rest import places
+from braketeer.aws.routes import Match
+from braketeer.aws.signatures import (
+    ChunkSignatures,
+    Claim,
+    MalformedClaim,
+    announced_payload,
+    older_query_headers,
+    read_claim,
+    verify,
+)
+from braketeer.aws.validation import validate
+from braketeer.domain.accounts import AccessKey, Caller, authorise
+from braketeer.domain.errors import InternalServiceException, ServiceError
+
+FindKey = Callable[[str], Awaitable[AccessKey | None]]
+Operation = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+
+_PROTOCOLS: dict[str, Any] = {"rest-json": rest_json, "json": json_rpc, "query": query, "rest-xml": rest_xml}
+_LARGE = 64 * 1024
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Exchange:
+    """One request on its way; ``payload`` is S3's body, ``api`` the service once it is known."""
+
+    id: str
+    request: Request
+    raw: RawBody
+    api: Api | None = None
+    payload: Payload | None = None
+
+
+class Gateway:
+    """The ASGI application that speaks AWS.
+
+    ``operations`` maps a service's signing name to the object whose methods are its operations in snake case, each
+    ``async (caller, members) -> members``. ``find_key`` looks up an access key. ``clock`` is real time in epoch
+    seconds. Bodies other than streamed uploads may have ``max_body`` bytes. A host name that ends in one of ``hosts``
+    carries an S3 bucket in front (``bucket.localhost``).
+    """
+
+    def __init__(
+        self,
+        operations: Mapping[str, object],
+        find_key: FindKey,
+        clock: Callable[[], float] = time.time,
+        max_body: int = 16 * 1024 * 1024,
+        hosts: Collection[str] = ("localhost",),
+    ) -> None:
+        self._operations = dict(operations)
+        self._apis = {name: Api.load(name) for name in operations}
+        self._find_key = find_key
+        self._clock = clock
+        self._max_body = max_body
+        self._hosts = tuple(hosts)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"The gateway answers HTTP, not {scope['type']}")
+        request = Request.from_scope(scope, self._hosts)
+        exchange = _Exchange(str(uuid4()), request, RawBody(receive, request.headers))
+        answer = await self._answer(exchange)
+        answer.headers["x-amzn-requestid"] = exchange.id
+        if not await exchange.raw.discard(self._max_body):
+            answer.headers["connection"] = "close"
+        await send_answer(answer, request.method, send)
+
+    async def _answer(self, exchange: _Exchange) -> Answer:
+        try:
+            try:
+                return await self._serve(exchange)
+            except ServiceError as error:
+                return self._refusal(exchange, error)
+        except Exception:  # noqa: BLE001  whatever goes wrong inside, the client gets an answer
+            _log.exception("Request %s failed: %s %s", exchange.id, exchange.request.method, exchange.request.path)
+            text = f"The service failed to answer. Its log says more about request {exchange.id}."
+            return self._refusal(exchange, InternalServiceException(text))
+
+    async def _serve(self, exchange: _Exchange) -> Answer:
+        request = exchange.request
+        claim = self._claim(request)
+        api = exchange.api = self._service(claim)
+        key = await self._authenticate(claim, exchange)
+        protocol = _PROTOCOLS[api.protocol]
+        match = protocol.find(api, request)
+        operation = self._operation(api, match.operation)
+        members = await self._members(protocol, match, exchange)
+        caller = _caller(claim, key, exchange)
+        authorise(caller, api.name, match.operation.name)
+        outcome = await operation(caller, members)
+        return _serialise(protocol, api, match.operation, outcome or {}, exchange.id)
+
+    def _claim(self, request: Request) -> Claim:
+        """Who the request says has sent it, for which service and region."""
+        try:
+            claim = read_claim(request)
+        except MalformedClaim as error:
+            raise refused("incomplete", self._guess(request).name, str(error)) from None
+        if claim is None:
+            raise refused("missing", self._guess(request).name)
+        return claim
+
+    def _service(self, claim: Claim) -> Api:
+        """The service that the credential scope names."""
+        if api := self._apis.get(claim.service):
+            return api
+        served = ", ".join(sorted(self._apis))
+        raise UnknownOperation(f"Braketeer does not serve {claim.service!r}; it serves {served}")
+
+    async def _authenticate(self, claim: Claim, exchange: _Exchange) -> AccessKey:
+        """The key whose signature the request carries. What signs its body is read first; S3 announces its hash."""
+        request = exchange.request
+        key = await self._find_key(claim.key_id)
+        if key is None:
+            raise refused("unknown key", claim.service)
+        announced = announced_payload(claim, request)
+        if announced is None:
+            request.body = await exchange.raw.read(self._max_body)
+            announced = await _run(len(request.body), lambda: sha256(request.body).hexdigest())
+        else:
+            exchange.payload = Payload(exchange.raw, request.headers, announced, ChunkSignatures(claim, key))
+        verify(claim, request, announced, key, self._clock())
+        if claim.form == "older query":
+            request.headers = older_query_headers(request) | request.headers
+        return key
+
+    def _operation(self, api: Api, operation: OperationModel) -> Operation:
+        """The service's method for an operation."""
+        method: Operation | None = getattr(self._operations[api.name], xform_name(operation.name), None)
+        if method is None:
+            raise NotImplementedHere(f"Braketeer does not have the operation {operation.name} of {api.name}")
+        return method
+
+    async def _members(self, protocol: Any, match: Match, exchange: _Exchange) -> dict[str, Any]:
+        """The request's members, parsed and valid; a streaming body is handed on unread."""
+        request, payload, shape = exchange.request, exchange.payload, match.operation.input_shape
+        streamed = match.operation.has_streaming_input
+        if payload is not None and not streamed:
+            request.body = await payload.read(self._max_body)
+
+        def parse_and_validate() -> dict[str, Any]:
+            found: dict[str, Any] = protocol.parse(match, request)
+            validate(shape, found)
+            return found
+
+        members: dict[str, Any] = await _run(len(request.body), parse_and_validate)
+        if payload is not None and shape is not None and streamed:
+            members[places(shape).payload or "Body"] = payload
+            if payload.length is not None:
+                members["ContentLength"] = payload.length
+        return members
+
+    def _refusal(self, exchange: _Exchange, error: ServiceError) -> Answer:
+        api = exchange.api or self._guess(exchange.request)
+        answer: Answer = _PROTOCOLS[api.protocol].error_answer(api, error, exchange.request, exchange.id)
+        return answer
+
+    def _guess(self, request: Request) -> Api:
+        """The service whose way of wording errors an unsigned request, or one for a service not served, may read."""
+        headers, by_protocol = request.headers, {api.protocol: api for api in self._apis.values()}
+        braket = self._apis.get("braket")
+        if "x-amz-target" in headers:
+            likely = "json"
+        elif headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            likely = "query"
+        elif "x-amz-content-sha256" not in headers and (
+            "authorization" in headers or _names_operation(braket, request)
+        ):
+            likely = "rest-json"
+        else:
+            likely = "rest-xml"
+        return by_protocol.get(likely) or next(iter(self._apis.values()))
+
+
+def _names_operation(api: Api | None, request: Request) -> bool:
+    try:
+        return api is not None and (request.path == "/" or api.routes.find(request, request.path) is not None)
+    except MalformedRequest:
+        return False
+
+
+def _caller(claim: Claim, key: AccessKey, exchange: _Exchange) -> Caller:
+    headers = exchange.request.headers
+    return Caller(
+        account=key.account,
+        region=claim.region,
+        key_id=key.id,
+        role=key.role,
+        request_id=exchange.id,
+        endpoint=f"{exchange.request.scheme}://{headers.get('host', '')}",
+        user_agent=headers.get("user-agent", ""),
+        job_id=key.job_id,
+    )
+
+
+def _serialise(protocol: Any, api: Api, operation: OperationModel, outcome: dict[str, Any], request_id: str) -> Answer:
+    """The outcome as an answer; ``__status__`` and ``__headers__`` in it override what the model says."""
+    members = {name: value for name, value in outcome.items() if not name.startswith("__")}
+    answer: Answer = protocol.serialise(api, operation, members, request_id)
+    answer.status = outcome.get("__status__", answer.status)
+    answer.headers.update({name.lower(): value for name, value in outcome.get("__headers__", {}).items()})
+    return answer
+
+
+async def _run(size: int, work: Callable[[], Any]) -> Any:
+    """Do the work on ``size`` bytes; on many of them in a thread, so that other requests go on."""
+    return await asyncio.to_thread(work) if size > _LARGE else work()

@@ -1,0 +1,41 @@
+"""The command line, one file a command group. It speaks HTTP to a running service; only ``serve`` is the service."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from braketeer import __version__
+from braketeer.cli import aws, demo, doctor, env, run, serve
+from braketeer.cli.problems import Problem
+
+app = typer.Typer(
+    name="braketeer",
+    help="The quantum computing service you run yourself: it answers the Amazon Braket API on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command()(serve.serve)
+app.command()(env.env)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run.run)
+app.command(context_settings=PASS_ON)(aws.aws)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command; a problem is one line on standard error and exit code 1."""
+    try:
+        app()
+    except Problem as problem:
+        print(f"braketeer: {problem}", file=sys.stderr)
+        sys.exit(problem.exit_code)

@@ -1,0 +1,66 @@
+"""``braketeer serve``: the service itself, in the foreground."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from braketeer.cli.problems import Problem
+
+# Values that the fixed command line has and that this version cannot serve yet; they are refused, never ignored.
+_LATER = {
+    "--database": "only the embedded SQLite database is served",
+    "--object-store": "only the embedded object store is served",
+}
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 4747]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    database: Annotated[str | None, typer.Option(help="Database URL (not yet: SQLite in the data directory).")] = None,
+    object_store: Annotated[str | None, typer.Option(help="Object store URL (not yet: embedded).")] = None,
+    executor: Annotated[str, typer.Option(help="local (ray: not yet).")] = "local",
+    clock: Annotated[str, typer.Option(help="real (virtual: not yet).")] = "real",
+    public_url: Annotated[str | None, typer.Option(help="Base URL that jobs and links use.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes sampling reproducible.")] = None,
+    stop_jobs: Annotated[
+        bool | None, typer.Option("--stop-jobs", help="End running hybrid jobs when the service stops.")
+    ] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Listen on other addresses than loopback without TLS.")
+    ] = None,
+) -> None:
+    """Run the service until it is interrupted."""
+    for option, value in (("--database", database), ("--object-store", object_store)):
+        if value is not None:
+            raise Problem(f"{option} is not supported by this version: {_LATER[option]}", 2)
+    if executor != "local":
+        raise Problem(f"--executor {executor} is not supported by this version: use local", 2)
+    if clock != "real":
+        raise Problem(f"--clock {clock} is not supported by this version: use real", 2)
+    # Loaded here so that the other commands start without the service's libraries.
+    from braketeer.config import Settings
+    from braketeer.server import StartError
+    from braketeer.server import serve as run_service
+    from braketeer.work.sandbox import SandboxError
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        run_service(
+            Settings.of(
+                host=host,
+                port=port,
+                data_dir=data_dir.absolute() if data_dir else None,
+                public_url=public_url,
+                seed=seed,
+                stop_jobs=stop_jobs,
+                insecure=insecure,
+            )
+        )
+    except (StartError, SandboxError, ValueError, RuntimeError) as problem:
+        raise Problem(str(problem)) from problem

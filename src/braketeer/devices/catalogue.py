@@ -1,0 +1,140 @@
+"""The catalogue of devices. Nothing is read from disk until a device is asked for what its document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from braketeer.devices import constructed, recorded, simulators
+from braketeer.devices.listed import LISTED, SV1, DeviceStatus, DeviceType, Listed
+from braketeer.quantum.circuit import Limits
+
+OPENQASM = "braket.ir.openqasm.program"
+
+
+class Catalogue:
+    """Every device, by ARN and in a fixed order: simulators, QPUs of today, retired ones.
+
+    ``task_memory_bytes`` is what one worker process may use for a task; SV1's qubit count follows from it.
+    """
+
+    def __init__(self, task_memory_bytes: int) -> None:
+        self.task_memory_bytes = task_memory_bytes
+        self._devices = {listed.arn: Device(listed, task_memory_bytes) for listed in LISTED}
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self._devices.values())
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def get(self, arn: str) -> Device | None:
+        """The device of this ARN, whatever the region of the caller."""
+        return self._devices.get(arn)
+
+    def computing_arns(self) -> list[str]:
+        """The devices whose tasks this version computes."""
+        return [device.arn for device in self if device.computes]
+
+    def limits(self, arn: str) -> Limits:
+        """What a computing device takes; LookupError for any other ARN."""
+        device = self._devices[arn]
+        if device.limits is None:
+            raise LookupError(f"{arn} takes no OpenQASM programs")
+        return device.limits
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as GetDevice describes it. What stems from its document is read once, when first asked for."""
+
+    listed: Listed
+    task_memory_bytes: int
+
+    @property
+    def arn(self) -> str:
+        return self.listed.arn
+
+    @property
+    def name(self) -> str:
+        return self.listed.name
+
+    @property
+    def provider(self) -> str:
+        return self.listed.provider
+
+    @property
+    def region(self) -> str | None:
+        """The one region a QPU answers in; None for simulators, which answer in all."""
+        return self.listed.region
+
+    @property
+    def default_status(self) -> DeviceStatus:
+        """The status that holds unless the operator has set another (store/devices.py)."""
+        return self.listed.status
+
+    @property
+    def type(self) -> DeviceType:
+        return DeviceType.SIMULATOR if self.is_simulator else DeviceType.QPU
+
+    @property
+    def is_simulator(self) -> bool:
+        return self.listed.region is None
+
+    @property
+    def computes(self) -> bool:
+        """Whether this version runs tasks of the device."""
+        return self.arn == SV1
+
+    def is_in(self, region: str) -> bool:
+        return self.region is None or self.region == region
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The capability document, of the schema class that its braketSchemaHeader names. Not to be changed."""
+        if self.listed.document is None:
+            return constructed.document(self.listed)
+        if self.is_simulator:
+            return simulators.document(self.listed, self.task_memory_bytes)
+        return recorded.document(self.listed)
+
+    @cached_property
+    def capabilities(self) -> str:
+        """The document as GetDevice answers it: a string that holds JSON."""
+        return orjson.dumps(self.document).decode()
+
+    @property
+    def shots_range(self) -> tuple[int, int]:
+        """Fewest and most shots of a task, both allowed."""
+        fewest, most = self.document["service"]["shotsRange"]
+        return fewest, most
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The braketSchemaHeader names of the programs that the device takes."""
+        return frozenset(self.document["action"])
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """What the quantum room may accept for this device; None where it takes no OpenQASM programs."""
+        action = self.document["action"].get(OPENQASM)
+        if action is None:
+            return None
+        results = action["supportedResultTypes"]
+        return Limits(
+            device_arn=self.arn,
+            max_qubits=self.document["paradigm"]["qubitCount"],
+            result_kinds_exact=frozenset(_kind(result["name"]) for result in results if result["minShots"] == 0),
+            result_kinds_sampled=frozenset(_kind(result["name"]) for result in results if result["maxShots"] > 0),
+            operations=frozenset(action["supportedOperations"]),
+            all_measured=action.get("requiresAllQubitsMeasurement", False),
+        )
+
+
+def _kind(name: str) -> str:
+    """``DensityMatrix`` -> ``density_matrix``, as pragmas and the circuit write it."""
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,223 @@
+"""Devices of which no capability document was recorded: small documents that parse, and say that they are made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from braketeer.devices.listed import Listed
+
+_GATE_OBSERVABLES = ["x", "y", "z", "h", "i"]
+_OF_ONE_QUBIT = ["h", "i", "rx", "ry", "rz", "s", "si", "t", "ti", "v", "vi", "x", "y", "z"]
+_ION_OPERATIONS = [*_OF_ONE_QUBIT, "cnot", "swap", "xx", "yy", "zz"]
+_PHASE_SHIFTS = ["cphaseshift", "cphaseshift00", "cphaseshift01", "cphaseshift10", "phaseshift"]
+_OPERATIONS = [*_ION_OPERATIONS, *_PHASE_SHIFTS, "ccnot", "cswap", "cz", "iswap", "pswap", "xy"]
+
+
+def document(listed: Listed) -> dict[str, Any]:
+    """A document of the schema class of the device's maker. Qubit counts are the published ones, the rest is filler."""
+    maker = listed.arn.split("/")[-2]
+    match maker:
+        case "d-wave":
+            return _header("dwave.dwave_device_capabilities") | _annealer(listed)
+        case "xanadu":
+            return _header("xanadu.xanadu_device_capabilities") | _photonic(listed)
+        case _:
+            machine = _GATE_MODELS[listed.name]
+            return _header(f"{maker}.{maker}_device_capabilities") | _gate_model(listed, machine)
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What is known of a gate-model QPU."""
+
+    qubits: int
+    native_gates: list[str]
+    operations: list[str]
+    shots: tuple[int, int] = (1, 10_000)
+    fully_connected: bool = False
+
+
+_ASPEN_GATES = ["rx", "rz", "cz", "xy"]
+_ANKAA_GATES = ["rx", "rz", "iswap"]
+_GATE_MODELS = {
+    "Ibex-Q1": _Machine(12, ["prx", "rz", "xx"], _ION_OPERATIONS, shots=(1, 2000), fully_connected=True),
+    "Forte-1": _Machine(36, ["GPI", "GPI2", "ZZ"], _ION_OPERATIONS, shots=(100, 5000), fully_connected=True),
+    "Harmony": _Machine(11, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
+    "Aria-1": _Machine(25, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
+    "Aria-2": _Machine(25, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
+    "Lucy": _Machine(8, ["i", "rz", "v", "x", "ecr"], [*_OPERATIONS, "ecr"]),
+    "Aspen-8": _Machine(31, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-9": _Machine(32, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-10": _Machine(32, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-11": _Machine(40, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-M-1": _Machine(80, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-M-2": _Machine(80, _ASPEN_GATES, _OPERATIONS),
+    "Aspen-M-3": _Machine(79, _ASPEN_GATES, _OPERATIONS),
+    "Ankaa-2": _Machine(84, _ANKAA_GATES, _OPERATIONS),
+    "Ankaa-3": _Machine(84, _ANKAA_GATES, _OPERATIONS),
+}
+
+
+def _gate_model(listed: Listed, machine: _Machine) -> dict[str, Any]:
+    fewest, most = machine.shots
+    found: dict[str, Any] = {
+        "service": _service(listed, machine.shots),
+        "action": {
+            "braket.ir.openqasm.program": {
+                "version": ["1.0"],
+                "actionType": "braket.ir.openqasm.program",
+                "supportedOperations": machine.operations,
+                "supportedModifiers": [],
+                "supportedPragmas": [
+                    "verbatim",
+                    "braket_result_type_sample",
+                    "braket_result_type_expectation",
+                    "braket_result_type_variance",
+                    "braket_result_type_probability",
+                ],
+                "forbiddenPragmas": [
+                    "braket_unitary_matrix",
+                    "braket_result_type_state_vector",
+                    "braket_result_type_density_matrix",
+                    "braket_result_type_amplitude",
+                    "braket_result_type_adjoint_gradient",
+                ],
+                "maximumQubitArrays": 1,
+                "maximumClassicalArrays": 1,
+                "supportPhysicalQubits": True,
+                "supportedResultTypes": [
+                    {"name": name, "observables": _GATE_OBSERVABLES, "minShots": fewest, "maxShots": most}
+                    for name in ("Sample", "Expectation", "Variance")
+                ]
+                + [{"name": "Probability", "minShots": fewest, "maxShots": most}],
+            }
+        },
+        "deviceParameters": {},
+        "paradigm": {
+            **_header("gate_model_qpu_paradigm_properties"),
+            "connectivity": {
+                "fullyConnected": machine.fully_connected,
+                "connectivityGraph": _everybody_to_everybody(machine.qubits) if machine.fully_connected else {},
+            },
+            "qubitCount": machine.qubits,
+            "nativeGateSet": machine.native_gates,
+        },
+    }
+    return found | _AQT_EXTRAS if listed.provider == "AQT" else found
+
+
+def _everybody_to_everybody(qubits: int) -> dict[str, list[str]]:
+    return {str(one): [str(other) for other in range(qubits) if other != one] for one in range(qubits)}
+
+
+def _annealer(listed: Listed) -> dict[str, Any]:
+    """The schema wants D-Wave's working ranges; without a record they are empty or zero."""
+    return {
+        "service": _service(listed, (1, 10_000)),
+        "action": {"braket.ir.annealing.problem": {"version": ["1.0"], "actionType": "braket.ir.annealing.problem"}},
+        "deviceParameters": {},
+        "provider": {
+            **_header("dwave.dwave_provider_properties"),
+            "qubitCount": 2048 if "2000Q" in listed.name else 5760,
+            "qubits": [],
+            "couplers": [],
+            "topology": {"type": "chimera" if "2000Q" in listed.name else "pegasus"},
+            **dict.fromkeys(("annealingOffsetStep", "annealingOffsetStepPhi0", "quotaConversionRate"), 0.0),
+            **dict.fromkeys(
+                (
+                    "defaultAnnealingDuration",
+                    "defaultProgrammingThermalizationDuration",
+                    "defaultReadoutThermalizationDuration",
+                    "maximumAnnealingSchedulePoints",
+                    "maximumHGainSchedulePoints",
+                ),
+                0,
+            ),
+            **{
+                name: []
+                for name in (
+                    "annealingOffsetRanges",
+                    "annealingDurationRange",
+                    "extendedJRange",
+                    "hGainScheduleRange",
+                    "hRange",
+                    "jRange",
+                    "perQubitCouplingRange",
+                    "programmingThermalizationDurationRange",
+                    "readoutThermalizationDurationRange",
+                    "taskRunDurationRange",
+                )
+            },
+        },
+    }
+
+
+def _photonic(listed: Listed) -> dict[str, Any]:
+    return {
+        "service": _service(listed, (1, 1_000_000)),
+        "action": {
+            "braket.ir.blackbird.program": {
+                "version": ["1.0"],
+                "actionType": "braket.ir.blackbird.program",
+                "supportedOperations": ["BSgate", "MeasureFock", "Rgate", "Sgate"],
+                "supportedResultTypes": [],
+            }
+        },
+        "deviceParameters": {},
+        "paradigm": {
+            **_header("continuous_variable_qpu_paradigm_properties"),
+            "modes": {"concurrent": 44, "spatial": 1, "temporal_max": 331},
+            "layout": "",
+            "compiler": ["borealis"],
+            "supportedLanguages": ["blackbird:1.0"],
+            "compilerDefault": "borealis",
+            "nativeGateSet": ["BSgate", "MeasureFock", "Rgate", "Sgate"],
+            "gateParameters": {},
+            "target": "borealis",
+        },
+    }
+
+
+def _service(listed: Listed, shots: tuple[int, int]) -> dict[str, Any]:
+    return {
+        **_header("device_service_properties"),
+        "executionWindows": [{"executionDay": "Everyday", "windowStartHour": "00:00:00", "windowEndHour": "23:59:59"}],
+        "shotsRange": list(shots),
+        "deviceCost": {"price": 0.0, "unit": "shot"},
+        "deviceDocumentation": {
+            "summary": (
+                f"Constructed by Braketeer, not the QPU itself: no capability document of {listed.provider} "
+                f"{listed.name} was at hand, so its details are not the maker's word"
+            )
+        },
+    }
+
+
+def _header(name: str) -> dict[str, Any]:
+    return {"braketSchemaHeader": {"name": f"braket.device_schema.{name}", "version": "1"}}
+
+
+# AqtDeviceCapabilities is the one class that insists on these; the figures are filler, of the size of an ion trap's.
+_AQT_EXTRAS: dict[str, Any] = {
+    "provider": {
+        **_header("aqt.aqt_provider_properties"),
+        "properties": {
+            "single_qubit_gate_fidelity": {str(qubit): {"value": 99.9, "uncertainty": 0.1} for qubit in range(12)},
+            "mean_two_qubit_gate_fidelity": {"value": 98.0, "uncertainty": 1.0},
+            "spam_fidelity_lower_bound": 99.0,
+            "t2_coherence_time_s": {"value": 0.1, "uncertainty": 0.0},
+            "t1_s": {"value": 1.0, "uncertainty": 0.0},
+            "readout_time_micros": 1000.0,
+            "single_qubit_gate_duration_micros": 20.0,
+            "two_qubit_gate_duration_micros": 200.0,
+            "updated_at": "2026-01-01T00:00:00Z",
+        },
+    },
+    "standardized": {
+        "braketSchemaHeader": {
+            "name": "braket.device_schema.standardized_gate_model_qpu_device_properties",
+            "version": "3",
+        }
+    },
+}

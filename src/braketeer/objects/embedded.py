@@ -1,0 +1,314 @@
+"""Object storage inside the service: index rows in the database, bodies in the rows or in immutable files.
+
+A body of at most 64 KiB is part of its row. A larger one is a file that is complete and on disk before the row that
+names it is committed, so a crash at any point leaves the old object or the new one, whole. One process uses a folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from braketeer.domain.clock import Clock
+from braketeer.domain.errors import ServiceError
+from braketeer.domain.s3_errors import NoSuchBucket, NoSuchKey
+from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests, member
+from braketeer.objects.files import Files, storage_errors
+from braketeer.objects.intake import Body, Intake, Verify
+from braketeer.objects.readers import OpenObject, Readers
+from braketeer.objects.uploads import Uploads
+from braketeer.store import buckets as bucket_rows
+from braketeer.store import object_keys
+from braketeer.store import objects as rows
+from braketeer.store.database import Database, Transaction
+from braketeer.store.objects import ALWAYS, Condition, Content, Details, StoredObject
+
+T = TypeVar("T")
+
+_THREADS = 8
+_FILE_BLOCK = 1 << 20
+GARBAGE_AFTER_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of a listing in order, and the key to go on from (None: there is no more)."""
+
+    entries: Sequence[object_keys.Listed]
+    next_key: str | None
+
+
+class EmbeddedObjects:
+    """Objects in buckets. ``owner`` is the account whose bucket it must be; None is the service itself.
+
+    Methods raise the errors of domain/s3_errors.py: NoSuchBucket, AccessDenied, NoSuchKey, PreconditionFailed, and
+    InsufficientStorage when the disk is full. To be used from one event loop.
+    """
+
+    def __init__(self, database: Database, folder: Path, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._files = Files(folder)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
+        self._intake = Intake(self._files, self._threads)
+        self._readers = Readers(self._files, self._threads)
+        self.uploads = Uploads(database, clock, self._intake, self._readers)
+
+    # What the service itself stores and reads.
+
+    async def prepare(self, data: bytes) -> Content:
+        """Bytes made ready to be stored: hashed, and on disk already if they are more than 64 KiB.
+
+        Then, inside a transaction of the caller's own, ``store.objects.insert_if_absent(tx.connection, bucket, key,
+        content, owner=..., now_ms=...)`` makes them an object, together with whatever else that transaction says. Use
+        it within the hour: a file that no row names after that is garbage. Call ``discard`` if it was not used.
+        """
+        return await self._intake.receive(data, Digests((DEFAULT_ALGORITHM,)), _accept)
+
+    async def discard(self, content: Content) -> None:
+        """Give up content that was prepared; if an object has it after all, nothing happens."""
+        names = [file.name for file in content.files]
+        self._readers.delete(await self._database.read(lambda connection: rows.unreferenced(connection, names)))
+
+    async def read(self, bucket: str, key: str, *, owner: str | None = None) -> bytes | None:
+        """The whole object in memory, or None where there is no such bucket or key."""
+        try:
+            opened = await self.get(bucket, key, owner=owner)
+        except (NoSuchBucket, NoSuchKey):
+            return None
+        body = await opened.read(0, opened.stored.content.size)
+        return body if isinstance(body, bytes) else b"".join([block async for block in body])
+
+    async def exists(self, bucket: str, key: str, *, owner: str | None = None) -> bool:
+        """Whether there is an object, without reading it."""
+        try:
+            await self.find(bucket, key, owner=owner)
+        except (NoSuchBucket, NoSuchKey):
+            return False
+        return True
+
+    async def put_file(
+        self, bucket: str, key: str, path: Path, *, owner: str | None = None, details: Details | None = None
+    ) -> Content:
+        """Store a file of any size."""
+        return await self.put(bucket, key, self._read_file(path), owner=owner, details=details)
+
+    async def save(self, bucket: str, key: str, path: Path, *, owner: str | None = None) -> None:
+        """Write an object to a file of the machine, which is replaced if it is there. Raises NoSuchKey and the like."""
+        opened = await self.get(bucket, key, owner=owner)
+        body = await opened.read(0, opened.stored.content.size)
+        with storage_errors():
+            file = await self._in_thread(lambda: path.open("wb"))
+            try:
+                async for block in _blocks(body):
+                    await self._in_thread(file.write, block)
+            finally:
+                await self._in_thread(file.close)
+
+    async def keys(self, bucket: str, prefix: str = "", *, owner: str | None = None) -> AsyncIterator[str]:
+        """Every key with this prefix, in order."""
+        start: str | None = ""
+        while start is not None:
+            page = await self.page(bucket, owner=owner, prefix=prefix, from_key=start)
+            for entry in page.entries:
+                yield entry.key
+            start = page.next_key
+
+    # What clients do, by way of the service.
+
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        body: Body,
+        *,
+        owner: str | None = None,
+        details: Details | None = None,
+        condition: Condition = ALWAYS,
+        algorithms: Iterable[str] = (DEFAULT_ALGORITHM,),
+        verify: Verify | None = None,
+    ) -> Content:
+        """Store a body, in place of what is there. It is durable when this returns, and not there at all if it raises.
+
+        ``algorithms`` are the checksums to compute and keep; ``verify`` is given the digests of the complete body and
+        raises to refuse it.
+        """
+        content = await self._intake.receive(
+            body, Digests(algorithms), verify or _accept, before_file=lambda: self._check(bucket, owner)
+        )
+        stored = StoredObject(bucket, key, content, details or Details(), self._clock.now_ms())
+        try:
+            await self._change(lambda tx: (None, rows.put(tx.connection, stored, owner, condition)))
+        except ServiceError as error:
+            # After any other failure it is not certain that nothing was committed: then the file is left to the
+            # collection of garbage.
+            if error.status < 500:
+                await self.discard(content)
+            raise
+        return content
+
+    async def find(self, bucket: str, key: str, *, owner: str | None = None) -> StoredObject:
+        """The object without its bytes."""
+        return await self._database.read(lambda c: rows.find(c, bucket, key, owner, with_body=False))
+
+    async def get(self, bucket: str, key: str, *, owner: str | None = None) -> OpenObject:
+        """The object, open for reading: it may be replaced or deleted meanwhile and still be read to its end."""
+        while True:
+            stored = await self._database.read(lambda c: rows.find(c, bucket, key, owner))
+            opened = await self._readers.open(stored)
+            if opened is not None:
+                return opened
+            still = await self.find(bucket, key, owner=owner)
+            if still.content.files == stored.content.files:
+                with storage_errors():
+                    raise FileNotFoundError(2, "a file of the object is missing")
+
+    async def delete(self, bucket: str, key: str, *, owner: str | None = None, condition: Condition = ALWAYS) -> None:
+        """Delete the object if there is one."""
+        await self._change(lambda tx: (None, rows.remove(tx.connection, bucket, key, owner, condition)))
+
+    async def delete_many(
+        self, bucket: str, wanted: Sequence[tuple[str, Condition]], *, owner: str | None = None
+    ) -> list[Exception | None]:
+        """Delete (key, condition) each on its own; what went wrong with each, or None."""
+        await self._check(bucket, owner)
+        deletions = (self.delete(bucket, key, owner=owner, condition=condition) for key, condition in wanted)
+        outcomes = await asyncio.gather(*deletions, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+                raise outcome
+        return [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
+
+    async def copy(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],
+        *,
+        owner: str | None = None,
+        details: Callable[[Details], Details] = lambda details: details,
+        condition: Condition = ALWAYS,
+        algorithm: str | None = None,
+        check: Callable[[StoredObject], None] = lambda stored: None,
+    ) -> StoredObject:
+        """Copy an object, (bucket, key) to (bucket, key); both buckets must be ``owner``'s. No bytes are moved.
+
+        ``details`` makes the copy's details from the source's; ``check`` sees the source and raises to refuse;
+        ``algorithm`` is a checksum the copy shall have (computed if the source has not got it).
+        """
+        while True:
+            summed = await self._summed(source, owner, algorithm) if algorithm is not None else None
+
+            def copied(tx: Transaction, summed: StoredObject | None = summed) -> tuple[StoredObject | None, list[str]]:
+                rows.lock(tx.connection, *source)
+                found = rows.find(tx.connection, *source, owner)
+                check(found)
+                content = found.content
+                if summed is not None:
+                    if (summed.content.etag, summed.modified_at) != (content.etag, found.modified_at):
+                        return None, []
+                    content = replace(content, checksums=summed.content.checksums)
+                made = StoredObject(*target, content, details(found.details), self._clock.now_ms())
+                return made, rows.put(tx.connection, made, owner, condition)
+
+            made = await self._change(copied)
+            if made is not None:
+                return made
+
+    async def page(
+        self,
+        bucket: str,
+        *,
+        owner: str | None = None,
+        prefix: str = "",
+        delimiter: str = "",
+        from_key: str = "",
+        limit: int = 1000,
+    ) -> Page:
+        """Objects and common prefixes from ``from_key`` on (inclusive), at most ``limit``, in order of their bytes."""
+        await self._check(bucket, owner)
+        entries: list[object_keys.Listed] = []
+        start: str | None = from_key
+        while start is not None and (room := limit - len(entries)) > 0:
+            part = await self._database.read(
+                lambda c, start=start, room=room: object_keys.scan(  # type: ignore[misc]
+                    c, bucket, prefix=prefix, delimiter=delimiter, from_key=start, limit=room
+                )
+            )
+            entries += part.entries
+            start = part.next_key
+        return Page(entries, start)
+
+    async def set_tags(self, bucket: str, key: str, tags: Mapping[str, str], *, owner: str | None = None) -> None:
+        """Replace the tags of an object."""
+        await self._database.write(lambda tx: rows.set_tags(tx.connection, bucket, key, owner, tags))
+
+    async def remove_bucket(self, bucket: str, *, owner: str | None = None) -> None:
+        """Delete an empty bucket and its unfinished uploads. Raises BucketNotEmpty."""
+        await self._change(lambda tx: (None, rows.remove_bucket(tx.connection, bucket, owner)))
+
+    # Upkeep.
+
+    async def collect_garbage(self, older_than_seconds: float = GARBAGE_AFTER_SECONDS) -> int:
+        """Delete files that no row names and that were written longer ago: what crashes left. Returns how many.
+
+        With 0 it may only be called before anything is stored, as when the service starts.
+        """
+        count = await self._in_thread(self._files.remove_incoming, older_than_seconds)
+        folders = self._files.older_than(older_than_seconds)
+        while (names := await self._in_thread(next, folders, None)) is not None:
+            garbage = await self._database.read(lambda c, names=names: rows.unreferenced(c, names))  # type: ignore[misc]
+            self._readers.delete(garbage)
+            count += len(garbage)
+        return count
+
+    def close(self) -> None:
+        """Finish what is being written and deleted. Call it before the database is closed."""
+        self._threads.shutdown(wait=True)
+
+    async def _change(self, change: Callable[[Transaction], tuple[T, list[str]]]) -> T:
+        """Run a change and delete the files that it says nothing names any more."""
+        result, files = await self._database.write(change)
+        self._readers.delete(files)
+        return result
+
+    async def _check(self, bucket: str, owner: str | None) -> None:
+        await self._database.read(lambda connection: bucket_rows.owned(connection, bucket, owner))
+
+    async def _summed(self, source: tuple[str, str], owner: str | None, algorithm: str) -> StoredObject:
+        """The source with that checksum of all its bytes."""
+        opened = await self.get(*source, owner=owner)
+        content = opened.stored.content
+        if member(algorithm) in content.checksums and content.checksums.get("ChecksumType") == FULL_OBJECT:
+            return opened.stored
+        digests = Digests((algorithm,))
+        async for block in _blocks(await opened.read(0, content.size)):
+            await self._in_thread(digests.update, block)
+        checksums = {**digests.values(), "ChecksumType": FULL_OBJECT}
+        return replace(opened.stored, content=replace(content, checksums=checksums))
+
+    async def _read_file(self, path: Path) -> AsyncIterator[bytes]:
+        file = await self._in_thread(lambda: path.open("rb"))
+        try:
+            while block := await self._in_thread(file.read, _FILE_BLOCK):
+                yield block
+        finally:
+            await self._in_thread(file.close)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+async def _blocks(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    async for block in body:
+        yield block
+
+
+def _accept(digests: Digests) -> None:
+    """Any body is welcome."""

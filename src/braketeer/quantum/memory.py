@@ -1,0 +1,30 @@
+"""How much memory a task will take: what admission goes by."""
+
+from __future__ import annotations
+
+from braketeer.quantum.circuit import Circuit
+from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE
+from braketeer.quantum.results.exact import states_needed, values_wanted
+
+_BASE = 64 << 20
+_AMPLITUDE = 16
+_NUMBER = 8
+_NUMBER_AND_TEXT = 72  # of a document that grows as it is written
+
+
+def memory_bytes(circuit: Circuit, shots: int) -> int:
+    """Bytes that running ``circuit`` takes at its peak beyond the bare interpreter: states, results and 64 MiB.
+
+    The engine holds two states while it hands one over; gates wider than it takes, and observables with a factor that
+    is no Pauli letter on very many qubits, need further copies (see engines/prism.py and results/exact.py).
+    """
+    state = _AMPLITUDE << circuit.qubit_count
+    evolving = state * (5 if any(len(gate.targets) > WIDEST_NATIVE for gate in circuit.gates) else 2)
+    if shots:
+        # A table of probabilities, the indices, bits and text of the measurements, and the values.
+        sampling = state + shots * (600 + 6 * circuit.qubit_count + 40 * len(circuit.results))
+        return _BASE + max(evolving, sampling)
+    values = values_wanted(circuit)
+    reading = state * max((states_needed(result) for result in circuit.results), default=1) + _NUMBER * values
+    kept = state if any(result.kind == "state_vector" for result in circuit.results) else 0
+    return _BASE + max(evolving, reading, kept + _NUMBER_AND_TEXT * values)

@@ -1,0 +1,499 @@
+"""Reads a program: OpenQASM 3 as Amazon Braket writes it.
+
+Grammar: the OpenQASM 3 specification (openqasm.com). What no statement of ours stands for is refused by its name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from braketeer.quantum.circuit import ProgramError
+from braketeer.quantum.programs import syntax as s
+from braketeer.quantum.programs.expressions import KEYWORDS, REFUSED_WORDS, SCALARS, ExpressionReader
+from braketeer.quantum.programs.pragmas import PragmaReader
+from braketeer.quantum.programs.tokens import Tokens
+
+_ASSIGNS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "**=", "&=", "|=", "^=", "<<=", ">>="})
+_MODIFIERS = frozenset({"inv", "pow", "ctrl", "negctrl"})
+_IN_GATES = frozenset({"for", "barrier", *_MODIFIERS})
+
+# A gate on indexed or physical qubits, as most statements of most programs are. One match takes the place of some ten
+# tokens; what it cannot read is left to the grammar.
+_QUBIT = r"(?:[A-Za-z_]\w*+\[[0-9]{1,6}\]|\$[0-9]{1,6}(?!\w))"
+_FLAT = re.compile(
+    rf"[ \t\r\n]*+(([A-Za-z_]\w*+)(?:\((?:(-?[0-9.][-+0-9.eE]*+)|((?:[^();\"'/]|/(?![/*]))*+))\))?[ \t]++"
+    rf"({_QUBIT}(?:,[ \t]*+{_QUBIT})*+));"
+)
+
+
+def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
+    """The statements of a program. ``flat`` allows the short cut for plain gate statements; the outcome means the same.
+
+    Raises ProgramError with line and column.
+    """
+    return _Parser(source, flat).program()
+
+
+class _Parser(ExpressionReader):
+    def __init__(self, source: str, flat: bool) -> None:
+        super().__init__(Tokens(source))
+        self.source = source
+        self.flat = flat
+        self._in_gate = False
+        self._qubit_texts: set[str] = set()
+
+    def program(self) -> list[s.Statement]:
+        tokens = self.tokens
+        if tokens.text == "OPENQASM":
+            self._version()
+        statements: list[s.Statement] = []
+        while tokens.kind != "end":
+            if self.flat and tokens.kind == "name" and (gates := self._flat_gates()):
+                statements.append(gates)
+            elif (statement := self.statement()) is not None:
+                statements.append(statement)
+        return statements
+
+    def statement(self) -> s.Statement | None:
+        """The next statement; None where it says nothing to do."""
+        tokens, at, text = self.tokens, self.tokens.at, self.tokens.text
+        if tokens.kind == "pragma":
+            return self._pragma()
+        if tokens.kind == "sign":
+            match text:
+                case ";":
+                    tokens.advance()
+                    return None
+                case "{":
+                    return s.Block(self._block(), at)
+                case "@":
+                    end = self.source.find("\n", at)
+                    tokens.jump(len(self.source) if end < 0 else end)
+                    return None
+        if tokens.kind == "physical":
+            tokens.unexpected("a statement")
+        if tokens.kind != "name":
+            return self._expression_statement()
+        if text not in KEYWORDS:
+            return self._named_statement(text, at)
+        if text in REFUSED_WORDS:
+            tokens.fail(REFUSED_WORDS[text])
+        if self._in_gate and text not in _IN_GATES:
+            tokens.fail(f"{text!r} is not allowed inside a gate definition")
+        if text in _MODIFIERS:
+            return self._gate_call()
+        if (text in SCALARS or text == "array") and not self._is_cast():
+            return self._declaration("var", at)
+        read = _STATEMENTS.get(text)
+        if read is None:
+            return self._expression_statement()
+        tokens.advance()
+        return read(self, at)
+
+    def _flat_gates(self) -> s.FlatGates | None:
+        tokens, start = self.tokens, self.tokens.at
+        end, match_flat = start, _FLAT.match
+        items: list[tuple[str, str, float | None, list[s.Expression] | None, str, int]] = []
+        read = self._qubit_texts
+        add = items.append
+        while match := match_flat(self.source, end):
+            text, name, number, arguments, qubits = match.groups()
+            if name in KEYWORDS or (qubits not in read and not _names_qubits(qubits)):
+                break
+            read.add(qubits)
+            value = None if number is None else _finite(number)
+            parsed = None
+            if value is None and (written := number or arguments) is not None:
+                parsed = self._flat_arguments(written, match.end(2) + 1)
+                if parsed is None:
+                    break
+            add((text, name, value, parsed, qubits, match.start(2)))
+            end = match.end()
+        if not items:
+            return None
+        tokens.jump(end)
+        return s.FlatGates(items, start)
+
+    def _flat_arguments(self, text: str, start: int) -> list[s.Expression] | None:
+        """The arguments in brackets that begin at ``start``; None leaves them to the grammar."""
+        if text.isascii() and text.isidentifier() and text not in KEYWORDS:
+            return [s.Name(text, start)]
+        try:
+            reader = ExpressionReader(Tokens(self.source, start, start + len(text)))
+            found = [reader.expression()]
+            while reader.tokens.take(","):
+                found.append(reader.expression())
+        except ProgramError:
+            return None
+        return found if reader.tokens.kind == "end" else None
+
+    def _version(self) -> None:
+        tokens = self.tokens
+        tokens.advance()
+        if tokens.kind not in ("whole", "float"):
+            tokens.unexpected("a version number")
+        if tokens.text not in ("3", "3.0", "3.1"):
+            tokens.fail(f"OpenQASM {tokens.text} is not supported: this device takes OpenQASM 3")
+        tokens.advance()
+        tokens.need(";")
+
+    def _pragma(self) -> s.Statement | None:
+        tokens = self.tokens
+        start = tokens.next
+        end = self.source.find("\n", start)
+        end = len(self.source) if end < 0 else end
+        reader = PragmaReader(Tokens(self.source, start, end))
+        statement = reader.pragma()
+        if isinstance(statement, s.Result) and self.depth:
+            tokens.fail("Result types are asked for outside all blocks")
+        tokens.jump(end)
+        if statement is None and tokens.text != "box":
+            tokens.unexpected("a box after the verbatim pragma")
+        return statement
+
+    def _named_statement(self, name: str, at: int) -> s.Statement:
+        """A gate call, an assignment or a call, all of which begin with a name of the program's own."""
+        tokens = self.tokens
+        tokens.advance()
+        if tokens.kind == "sign" and (tokens.text in _ASSIGNS or tokens.text == "["):
+            return self._assignment(s.Operand(name, self._brackets(), at))
+        if tokens.kind == "sign" and tokens.text != "(":
+            tokens.jump(at)
+            return self._expression_statement()
+        return self._gate_or_call(name, [], at)
+
+    def _gate_call(self) -> s.Statement:
+        tokens = self.tokens
+        modifiers: list[s.Modifier] = []
+        while tokens.text in _MODIFIERS and tokens.kind == "name":
+            kind, at = tokens.text, tokens.at
+            tokens.advance()
+            argument: s.Expression = s.Literal(1, at)
+            if kind != "inv" and tokens.take("("):
+                argument = self.expression()
+                tokens.need(")")
+            elif kind == "pow":
+                tokens.unexpected("'('")
+            tokens.need("@")
+            modifiers.append(s.Modifier(kind, argument, at))
+            if len(modifiers) > 1_000:
+                tokens.fail("More than 1000 modifiers on one gate")
+        at = tokens.at
+        return self._gate_or_call(self.name("a gate"), modifiers, at)
+
+    def _gate_or_call(self, name: str, modifiers: list[s.Modifier], at: int) -> s.Statement:
+        tokens = self.tokens
+        bracketed = tokens.take("(")
+        arguments = self.expressions(")") if bracketed else []
+        if tokens.text in (";", "[") or tokens.kind == "end":
+            if name == "gphase" or modifiers:
+                tokens.need(";")
+                return s.GateCall(name, modifiers, arguments, [], at)
+            if bracketed:
+                tokens.need(";")
+                return s.Evaluation(s.Call(name, arguments, at), at)
+        operands = self.places()
+        tokens.need(";")
+        return s.GateCall(name, modifiers, arguments, operands, at)
+
+    def _assignment(self, target: s.Operand) -> s.Assign | s.Measure:
+        tokens = self.tokens
+        self._outside_gates(target.at)
+        operator = tokens.text
+        if tokens.kind != "sign" or operator not in _ASSIGNS:
+            tokens.unexpected("'='")
+        tokens.advance()
+        if tokens.text == "measure" and operator == "=":
+            return self._measurement(target)
+        value = self.expression()
+        tokens.need(";")
+        return s.Assign(target, operator[:-1], value, target.at)
+
+    def _measurement(self, target: s.Operand | None) -> s.Measure:
+        tokens, at = self.tokens, self.tokens.at
+        tokens.need("measure")
+        source = self.place()
+        tokens.need(";")
+        return s.Measure(source, target, at)
+
+    def _expression_statement(self) -> s.Evaluation:
+        at = self.tokens.at
+        self._outside_gates(at)
+        expression = self.expression()
+        self.tokens.need(";")
+        return s.Evaluation(expression, at)
+
+    def _outside_gates(self, at: int) -> None:
+        if self._in_gate:
+            self.tokens.fail("A gate definition may only call gates", at)
+
+    def _is_cast(self) -> bool:
+        """Whether a type begins an expression such as ``int(x);`` rather than a declaration."""
+        return self.source[self.tokens.next : self.tokens.next + 2].lstrip().startswith("(")
+
+    def _declaration(self, role: str, at: int) -> s.Declaration:
+        tokens = self.tokens
+        wanted = self.type_name()
+        name = self.name("a name")
+        value: Any = None
+        if role != "input" and tokens.take("="):
+            if tokens.text == "measure":
+                place = tokens.at
+                tokens.advance()
+                value = s.Measure(self.place(), s.Operand(name, [], at), place)
+            else:
+                value = self.items() if tokens.text == "{" else self.expression()
+        elif role == "const":
+            tokens.unexpected("'='")
+        tokens.need(";")
+        return s.Declaration(role, wanted, name, value, at)
+
+    def _block(self) -> list[s.Statement]:
+        tokens = self.tokens
+        self.enter()
+        tokens.need("{")
+        body: list[s.Statement] = []
+        while not tokens.take("}"):
+            if tokens.kind == "end":
+                tokens.unexpected("'}'")
+            if (statement := self.statement()) is not None:
+                body.append(statement)
+        self.leave()
+        return body
+
+    def _body(self) -> list[s.Statement]:
+        """A block, or one statement without braces."""
+        if self.tokens.text == "{":
+            return self._block()
+        if self.tokens.text == ";":
+            self.tokens.unexpected("a statement")
+        self.enter()
+        statement = self.statement()
+        self.leave()
+        return [] if statement is None else [statement]
+
+    # --- one reader for each word that begins a statement; the word itself is passed
+
+    def _include(self, at: int) -> s.Include:
+        tokens = self.tokens
+        if tokens.kind != "text":
+            tokens.unexpected("the name of a file in quotes")
+        if tokens.text[1:-1] != "stdgates.inc":
+            tokens.fail(f"Only stdgates.inc can be included, not {tokens.text[:60]}")
+        tokens.advance()
+        tokens.need(";")
+        return s.Include(at)
+
+    def _qubits(self, at: int) -> s.Qubits:
+        size = self.designator()
+        name = self.name("the name of the qubits")
+        self.tokens.need(";")
+        return s.Qubits(name, size, at)
+
+    def _qreg(self, at: int) -> s.Qubits:
+        name = self.name("the name of the qubits")
+        size = self.designator()
+        self.tokens.need(";")
+        return s.Qubits(name, size, at)
+
+    def _creg(self, at: int) -> s.Declaration:
+        name = self.name("the name of the bits")
+        size = self.designator()
+        self.tokens.need(";")
+        return s.Declaration("var", s.TypeName("bit", size, at), name, None, at)
+
+    def _alias(self, at: int) -> s.Alias:
+        name = self.name("a name")
+        self.tokens.need("=")
+        parts = [self.place()]
+        while self.tokens.take("++"):
+            parts.append(self.place())
+        self.tokens.need(";")
+        return s.Alias(name, parts, at)
+
+    def _const(self, at: int) -> s.Declaration:
+        return self._declaration("const", at)
+
+    def _input(self, at: int) -> s.Declaration:
+        return self._declaration("input", at)
+
+    def _gate(self, at: int) -> s.GateDefinition:
+        tokens = self.tokens
+        if self.depth:
+            tokens.fail("Gates are defined outside all blocks", at)
+        name = self.name("the name of the gate")
+        parameters = self._names_up_to(")") if tokens.take("(") else []
+        qubits = self._names_up_to("{")
+        if not qubits:
+            tokens.unexpected("the qubits of the gate")
+        if len(set(parameters + qubits)) != len(parameters) + len(qubits):
+            tokens.fail(f"The gate {name!r} has two arguments of one name", at)
+        self._in_gate = True
+        body = self._block()
+        self._in_gate = False
+        return s.GateDefinition(name, parameters, qubits, body, at)
+
+    def _names_up_to(self, closing: str) -> list[str]:
+        tokens = self.tokens
+        names: list[str] = []
+        while tokens.text != closing:
+            names.append(self.name("the name of an argument"))
+            if not tokens.take(","):
+                break
+        if closing == ")":
+            tokens.need(")")
+        return names
+
+    def _def(self, at: int) -> s.FunctionDefinition:
+        tokens = self.tokens
+        if self.depth:
+            tokens.fail("Subroutines are defined outside all blocks", at)
+        name = self.name("the name of the subroutine")
+        tokens.need("(")
+        parameters: list[s.Parameter] = []
+        while not tokens.take(")"):
+            parameters.append(self._parameter())
+            if not tokens.take(","):
+                tokens.need(")")
+                break
+        result = self.type_name() if tokens.take("->") else None
+        return s.FunctionDefinition(name, parameters, result, self._block(), at)
+
+    def _parameter(self) -> s.Parameter:
+        tokens, at = self.tokens, self.tokens.at
+        if tokens.text in ("const", "array"):
+            tokens.fail("Array arguments are not supported yet")
+        if tokens.text in ("qreg", "creg"):
+            return self._old_parameter(tokens.text, at)
+        if tokens.take("qubit"):
+            size = self.designator()
+            return s.Parameter(self.name("the name of an argument"), None, size, at)
+        wanted = self.type_name()
+        return s.Parameter(self.name("the name of an argument"), wanted, None, at)
+
+    def _old_parameter(self, word: str, at: int) -> s.Parameter:
+        self.tokens.advance()
+        name = self.name("the name of an argument")
+        size = self.designator()
+        return s.Parameter(name, s.TypeName("bit", size, at) if word == "creg" else None, size, at)
+
+    def _measure(self, at: int) -> s.Measure:
+        source = self.place()
+        target: s.Operand | None = None
+        if self.tokens.take("->"):
+            place = self.tokens.at
+            target = s.Operand(self.name("bits"), self._brackets(), place)
+        self.tokens.need(";")
+        return s.Measure(source, target, at)
+
+    def _barrier(self, at: int) -> s.Barrier:
+        operands = [] if self.tokens.text == ";" else self.places()
+        self.tokens.need(";")
+        return s.Barrier(operands, at)
+
+    def _box(self, at: int) -> s.Block:
+        if self.tokens.text == "[":
+            self.tokens.fail("Boxes of a given duration are not supported yet")
+        return s.Block(self._block(), at)
+
+    def _for(self, at: int) -> s.For:
+        tokens = self.tokens
+        wanted = self.type_name()
+        name = self.name("the name of the loop's variable")
+        tokens.need("in")
+        values: Any
+        if tokens.text == "{":
+            values = self.items()
+        elif tokens.take("["):
+            values = self.range_or_expression()
+            tokens.need("]")
+            if not isinstance(values, s.Range):
+                tokens.fail("Expected a range such as [0:3]", values.at)
+        else:
+            place = tokens.at
+            values = s.Name(self.name("a range, a set or a register"), place)
+        return s.For(wanted, name, values, self._body(), at)
+
+    def _while(self, at: int) -> s.While:
+        return s.While(self._condition(), self._body(), at)
+
+    def _if(self, at: int) -> s.If:
+        condition = self._condition()
+        then = self._body()
+        return s.If(condition, then, self._body() if self.tokens.take("else") else [], at)
+
+    def _condition(self) -> s.Expression:
+        self.tokens.need("(")
+        condition = self.expression()
+        self.tokens.need(")")
+        return condition
+
+    def _switch(self, at: int) -> s.Switch:
+        tokens = self.tokens
+        value = self._condition()
+        tokens.need("{")
+        cases: list[tuple[list[s.Expression], list[s.Statement]]] = []
+        default: list[s.Statement] | None = None
+        while not tokens.take("}"):
+            if default is None and tokens.take("default"):
+                default = self._block()
+                continue
+            if default is not None:
+                tokens.unexpected("'}' after the default")
+            tokens.need("case")
+            labels = [self.expression()]
+            while tokens.take(","):
+                labels.append(self.expression())
+            cases.append((labels, self._block()))
+        return s.Switch(value, cases, default, at)
+
+    def _return(self, at: int) -> s.Jump:
+        tokens = self.tokens
+        if tokens.text == "measure":
+            tokens.fail("Returning a measurement is not supported yet")
+        value = None if tokens.text == ";" else self.expression()
+        tokens.need(";")
+        return s.Jump("return", value, at)
+
+    def _plain_jump(self, kind: str, at: int) -> s.Jump:
+        self.tokens.need(";")
+        return s.Jump(kind, None, at)
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _names_qubits(text: str) -> bool:
+    return all(part.partition("[")[0].strip() not in KEYWORDS for part in text.split(","))
+
+
+_STATEMENTS: dict[str, Callable[[_Parser, int], s.Statement]] = {
+    "include": _Parser._include,
+    "qubit": _Parser._qubits,
+    "qreg": _Parser._qreg,
+    "creg": _Parser._creg,
+    "let": _Parser._alias,
+    "const": _Parser._const,
+    "input": _Parser._input,
+    "gate": _Parser._gate,
+    "def": _Parser._def,
+    "measure": _Parser._measure,
+    "barrier": _Parser._barrier,
+    "box": _Parser._box,
+    "for": _Parser._for,
+    "while": _Parser._while,
+    "if": _Parser._if,
+    "switch": _Parser._switch,
+    "return": _Parser._return,
+    "break": lambda parser, at: parser._plain_jump("break", at),
+    "continue": lambda parser, at: parser._plain_jump("continue", at),
+    "end": lambda parser, at: parser._plain_jump("end", at),
+}

@@ -1,0 +1,127 @@
+"""Exact values (shots = 0) of every result type, all read from the one final state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from braketeer.quantum.circuit import Circuit, Matrix, Observable, ProgramError, ResultType
+from braketeer.quantum.engines.amplitudes import State, apply, pieces, targets_first
+from braketeer.quantum.results.observables import check_observable, factor_matrix
+from braketeer.quantum.results.paulis import pauli_expectation
+from braketeer.quantum.results.probabilities import probabilities
+
+_PAULIS = frozenset("ixyz")
+_LARGEST_DENSITY_QUBITS = 12
+#: The state is read in pieces of at most this many amplitudes (256 KiB) where the targets allow.
+_PIECE = 1 << 14
+
+
+def exact_values(circuit: Circuit, state: State) -> list[Any]:
+    """The value of each result type in order, ready for JSON: complex numbers as [re, im], arrays as numpy arrays."""
+    return [_value(result, state, circuit.qubit_count) for result in circuit.results]
+
+
+def _value(result: ResultType, state: State, qubits: int) -> Any:
+    match result.kind:
+        case "probability":
+            return probabilities(state, result.targets)
+        case "expectation" | "variance":
+            return _observable_value(result, state)
+        case "amplitude":
+            return {bits: _pair(state[_index(bits, qubits)]) for bits in result.states}
+        case "state_vector":
+            return state.view(np.float64).reshape(-1, 2)
+        case "density_matrix":
+            return _density_matrix(state, result.targets)
+    raise ProgramError(f"the result type {result.kind!r} has no exact value: it needs shots")
+
+
+def _observable_value(result: ResultType, state: State) -> float | list[float]:
+    observable = result.observable
+    if observable is None:
+        raise ProgramError(f"the result type {result.kind!r} names no observable")
+    if result.targets is None:
+        return [_one(result.kind, state, Observable((factor,))) for factor in observable.factors]
+    return _one(result.kind, state, observable)
+
+
+def _one(kind: str, state: State, observable: Observable) -> float:
+    mean, square = moments(state, observable)
+    return mean if kind == "expectation" else max(square - mean * mean, 0.0)
+
+
+def moments(state: State, observable: Observable) -> tuple[float, float]:
+    """<O> and <O^2> in the state."""
+    check_observable(observable, state.size.bit_length() - 1)
+    if all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
+        return pauli_expectation(state, ((str(name), targets[0]) for name, targets in observable.factors)), 1.0
+    return _general_moments(state, observable)
+
+
+def _general_moments(state: State, observable: Observable) -> tuple[float, float]:
+    """By applying O to pieces of the state that hold its targets whole."""
+    factors: list[tuple[Matrix, tuple[int, ...]]] = [
+        (factor_matrix(name), targets) for name, targets in observable.factors if not _is_identity(name)
+    ]
+    touched = [target for _, targets in factors for target in targets]
+    place = {target: position for position, target in enumerate(touched)}
+    mean = square = 0.0
+    for piece in pieces(targets_first(state, touched), len(touched), _PIECE):
+        before = np.ascontiguousarray(piece).reshape(-1)
+        after = before.copy()
+        for matrix, targets in factors:
+            apply(after, matrix, [place[target] for target in targets])
+        mean += float(np.vdot(before, after).real)
+        square += float(np.vdot(after, after).real)
+    return mean, square
+
+
+def _is_identity(name: str | Matrix) -> bool:
+    return isinstance(name, str) and name == "i"
+
+
+def _density_matrix(state: State, targets: tuple[int, ...] | None) -> Any:
+    """Shape (2^k, 2^k, 2) for the targets kept, all of them where None."""
+    kept = tuple(range(state.size.bit_length() - 1)) if targets is None else targets
+    if len(kept) > _LARGEST_DENSITY_QUBITS:
+        raise ProgramError(f"a density matrix of {len(kept)} qubits is beyond the {_LARGEST_DENSITY_QUBITS} taken here")
+    matrix = np.zeros((1 << len(kept),) * 2, dtype=np.complex128)
+    for piece in pieces(targets_first(state, kept), len(kept), _PIECE):
+        columns = piece.reshape(1 << len(kept), -1)
+        matrix += columns @ columns.conj().T
+    return matrix.view(np.float64).reshape(*matrix.shape, 2)
+
+
+def _index(bits: str, qubits: int) -> int:
+    if len(bits) != qubits or not set(bits) <= {"0", "1"}:
+        raise ProgramError(f"the basis state {bits!r} must be {qubits} bits long, one for each qubit used")
+    return int(bits, 2)
+
+
+def _pair(amplitude: np.complex128) -> list[float]:
+    return [float(amplitude.real), float(amplitude.imag)]
+
+
+def states_needed(result: ResultType) -> int:
+    """How many arrays of the state's size reading ``result`` holds at its peak, the state itself included."""
+    if result.observable is None or result.targets is None:
+        return 1
+    touched = sum(len(targets) for name, targets in result.observable.factors if not _is_identity(name))
+    pauli = all(isinstance(name, str) and name in _PAULIS for name, _ in result.observable.factors)
+    return 1 if pauli or 1 << touched <= _PIECE else 4
+
+
+def values_wanted(circuit: Circuit) -> int:
+    """How many numbers the results of a circuit are, those of single numbers aside."""
+    total = 0
+    for result in circuit.results:
+        width = circuit.qubit_count if result.targets is None else len(result.targets)
+        if result.kind == "probability":
+            total += 1 << width
+        elif result.kind == "state_vector":
+            total += 2 << width
+        elif result.kind == "density_matrix":
+            total += 2 << min(2 * width, 2 * _LARGEST_DENSITY_QUBITS)
+    return total

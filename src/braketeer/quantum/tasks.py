@@ -1,0 +1,51 @@
+"""What goes into computing a quantum task and what comes out, without anything numerical: the service holds these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from braketeer.quantum.circuit import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is known of a task once its program is accepted; ``memory_bytes`` is for admission.
+
+    ``action_type`` is the name in the action's ``braketSchemaHeader``. The counts are of program sets, else None.
+    """
+
+    action_type: str
+    qubit_count: int
+    memory_bytes: int
+    program_count: int | None = None
+    executable_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDescription:
+    """All that computing a task needs. ``started_at_ms`` is service time; ``seed``, at least 0, repeats its shots, None
+    draws fresh ones.
+
+    ``engine`` is one of :data:`braketeer.quantum.engines.ENGINES`, or None for the fastest there is.
+    """
+
+    task_arn: str
+    device_arn: str
+    shots: int
+    action: str
+    device_parameters: str | None
+    created_at_ms: int
+    started_at_ms: int
+    seed: int | None
+    limits: Limits
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``document`` is the complete ``results.json``; ``ended_at_ms`` is service time, as the document has it."""
+
+    document: bytes
+    successful_shots: int | None
+    ended_at_ms: int
+    execution_ms: int

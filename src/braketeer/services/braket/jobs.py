@@ -1,0 +1,262 @@
+"""CreateJob, GetJob, CancelJob, SearchJobs."""
+
+from __future__ import annotations
+
+import copy
+import re
+import secrets
+import uuid
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from braketeer.devices.catalogue import Catalogue
+from braketeer.domain import arns
+from braketeer.domain.accounts import Caller
+from braketeer.domain.arns import Arn
+from braketeer.domain.clock import Clock, iso
+from braketeer.domain.errors import ConflictException, ValidationException
+from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
+from braketeer.domain.queue import JOB_POSITION_CAP, capped
+from braketeer.domain.search import FieldKind, parse_filters
+from braketeer.services.braket import requests
+from braketeer.services.braket.pages import Page
+from braketeer.store import client_tokens, jobs, search, tags, topics
+from braketeer.store.database import Database, Transaction
+from braketeer.store.tables import jobs as jobs_table
+
+DEFAULT_MAX_RUNTIME_SECONDS = 432_000
+DEFAULT_CHECKPOINT_PATH = "/opt/braket/checkpoints/"  # documentation of the model's JobCheckpointConfig
+
+_LOCAL_DEVICE = re.compile(r"local:[^/\s]+/\S+")
+_S3_URI = re.compile(r"(?:s3://|https://)(?P<bucket>[^/]+)/?(?P<key>.*)")
+
+_FIELDS = {
+    "jobArn": FieldKind.ARN,
+    "jobName": FieldKind.TEXT,
+    "deviceArn": FieldKind.TEXT,
+    "status": FieldKind.TEXT,
+    "createdAt": FieldKind.TIME,
+}
+_COLUMNS = {
+    "jobArn": jobs_table.c.id,
+    "jobName": jobs_table.c.name,
+    "deviceArn": jobs_table.c.device_arn,
+    "status": jobs_table.c.status,
+    "createdAt": jobs_table.c.created_at,
+}
+# Members of CreateJob that GetJob gives back as they were, with the defaults that were taken.
+_ECHOED = (
+    "roleArn",
+    "algorithmSpecification",
+    "inputDataConfig",
+    "outputDataConfig",
+    "checkpointConfig",
+    "stoppingCondition",
+    "instanceConfig",
+    "hyperParameters",
+    "deviceConfig",
+    "associations",
+)
+
+
+class Jobs:
+    """Hybrid jobs as rows; they are run by work/jobs.py."""
+
+    def __init__(self, database: Database, catalogue: Catalogue, clock: Clock, page_key: bytes) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._clock = clock
+        self._page_key = page_key
+
+    async def create_job(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """A QUEUED job that is on disk when this returns.
+
+        Refused with ValidationException: a device neither in the catalogue nor ``local:provider/name``, a role of
+        another account, an output or checkpoint bucket that is missing or somebody else's, neither script nor image.
+        """
+        request_hash = requests.hash_of(request)
+        specification = _with_defaults(request)
+        _check(caller, request)
+        job_id = str(uuid.uuid4())
+        now = self._clock.now_ms()
+        arn = arns.job(caller.region, caller.account, job_id)
+        row = {
+            "id": job_id,
+            "account": caller.account,
+            "region": caller.region,
+            "name": request["jobName"],
+            "device_arn": request["deviceConfig"]["device"],
+            "status": JobStatus.QUEUED,
+            "request": specification,
+            "job_token": secrets.token_urlsafe(48),
+            "events": [{"eventType": "QUEUED_FOR_EXECUTION", "timeOfEvent": now, "message": _queued(specification)}],
+            "created_at": now,
+            "ingested": {},
+        }
+
+        def create(transaction: Transaction) -> str:
+            connection, token = transaction.connection, request["clientToken"]
+            made = client_tokens.claim(
+                connection, caller, "CreateJob", token, request_hash, arn, now, mismatch=ConflictException
+            )
+            if made == arn:
+                self._check_rows(connection, caller, request, now)
+                jobs.insert(connection, row)
+                tags.put(connection, arn, request.get("tags") or {})
+                transaction.notify(topics.JOBS)
+            return made
+
+        return {"jobArn": await self._database.write(create)}
+
+    async def get_job(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Every member of the job; ``queueInfo`` when QueueInfo is asked for."""
+        job_id = requests.id_in(request["jobArn"], "job", caller)
+        with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
+
+        def find(connection: Connection) -> tuple[RowMapping, dict[str, str], int]:
+            row = jobs.get(connection, job_id)
+            if row is None:
+                raise requests.not_found(request["jobArn"])
+            waits = with_queue and row["status"] == JobStatus.QUEUED
+            return row, tags.of(connection, _arn(row)), jobs.queue_position(connection, row) if waits else 0
+
+        row, found_tags, position = await self._database.read(find)
+        given = row["request"]
+        return {
+            "status": row["status"],
+            "jobArn": _arn(row),
+            "jobName": row["name"],
+            "createdAt": iso(row["created_at"]),
+            "events": [event | {"timeOfEvent": iso(event["timeOfEvent"])} for event in row["events"]],
+            "tags": found_tags,
+            **{name: given[name] for name in _ECHOED if name in given},
+            **_times(row),
+            **requests.present(
+                failureReason=row["failure_reason"],
+                billableDuration=_billable_ms(row),
+                queueInfo=_queue_info(row, position) if with_queue else None,
+            ),
+        }
+
+    async def cancel_job(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """CANCELLED at once from QUEUED, else CANCELLING; ConflictException for a job that has ended."""
+        arn = request["jobArn"]
+        job_id = requests.id_in(arn, "job", caller)
+
+        def cancel(transaction: Transaction) -> JobStatus:
+            status = jobs.request_cancel(transaction.connection, job_id, self._clock.now_ms())
+            if status is None:
+                raise requests.not_found(arn)
+            if status in JOB_FINISHED:
+                raise ConflictException(f"Amazon Braket cannot cancel a job in the {status} status.")
+            for topic in (topics.JOBS, topics.job(job_id)):
+                transaction.notify(topic)
+            return status
+
+        before = await self._database.write(cancel)
+        return {"jobArn": arn, "cancellationStatus": "CANCELLED" if before is JobStatus.QUEUED else "CANCELLING"}
+
+    async def search_jobs(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Newest first; the page token is opaque, bound to the filters, and stable while jobs are added."""
+        filters = parse_filters(request["filters"], _FIELDS)
+        page = Page.of(self._page_key, "SearchJobs", caller, request)
+
+        def find(connection: Connection) -> tuple[list[RowMapping], dict[str, dict[str, str]]]:
+            rows = search.newest_first(
+                connection, jobs_table, _COLUMNS, caller.account, caller.region, filters, page.before, page.size + 1
+            )
+            return rows, tags.of_many(connection, (_arn(row) for row in rows))
+
+        rows, found_tags = await self._database.read(find)
+        summaries = [
+            {
+                "status": row["status"],
+                "jobArn": _arn(row),
+                "jobName": row["name"],
+                "device": row["device_arn"],
+                "createdAt": iso(row["created_at"]),
+                "tags": found_tags.get(_arn(row), {}),
+                **_times(row),
+            }
+            for row in rows[: page.size]
+        ]
+        return {"jobs": summaries, **page.next_token([row["sequence"] for row in rows])}
+
+    def _check_rows(self, connection: Connection, caller: Caller, request: dict[str, Any], now_ms: int) -> None:
+        """What the rows refuse, in the transaction that creates the job."""
+        device_name = request["deviceConfig"]["device"]
+        if not _LOCAL_DEVICE.fullmatch(device_name):
+            device = requests.device_of(self._catalogue, device_name)
+            requests.check_device(connection, self._catalogue, device, caller, request, now_ms)
+        elif request.get("associations"):
+            raise ValidationException(f"Braket Direct is not supported for {device_name}")
+        requests.require_bucket(connection, caller, _bucket(request["outputDataConfig"]["s3Path"]))
+        if (checkpoint := request.get("checkpointConfig")) is not None:
+            requests.require_bucket(connection, caller, _bucket(checkpoint["s3Uri"]))
+
+
+def _check(caller: Caller, request: dict[str, Any]) -> None:
+    """What the request refuses by itself."""
+    requests.check_tags(request.get("tags"))
+    role = Arn.parse(request["roleArn"])
+    if role is None or role.account != caller.account:
+        raise ValidationException(f"The role {request['roleArn']} is not a role of account {caller.account}")
+    algorithm = request["algorithmSpecification"]
+    if "scriptModeConfig" not in algorithm and "containerImage" not in algorithm:
+        raise ValidationException("algorithmSpecification needs scriptModeConfig or containerImage")
+    if (request["instanceConfig"].get("instanceCount") or 1) > 1:
+        raise ValidationException("A job has one instance here: instanceCount above 1 is not supported")
+    channels = [channel["channelName"] for channel in request.get("inputDataConfig") or []]
+    if len(channels) != len(set(channels)):
+        raise ValidationException("Two input channels have the same name")
+
+
+def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with the defaults that the model's documentation names."""
+    given = copy.deepcopy({name: value for name, value in request.items() if name not in ("clientToken", "tags")})
+    given["instanceConfig"].setdefault("instanceCount", 1)
+    given.setdefault("stoppingCondition", {}).setdefault("maxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+    if "checkpointConfig" in given:
+        given["checkpointConfig"].setdefault("localPath", DEFAULT_CHECKPOINT_PATH)
+    return given
+
+
+def _queued(specification: dict[str, Any]) -> str:
+    """The first event's message; it says so where a key was named that nothing is encrypted with."""
+    message = "Job is queued for execution."
+    if "kmsKeyId" in specification["outputDataConfig"]:
+        message += " kmsKeyId is kept with the job, but results are stored without encryption by that key."
+    return message
+
+
+def _bucket(uri: str) -> str:
+    match = _S3_URI.fullmatch(uri)
+    if match is None:
+        raise ValidationException(f"'{uri}' is not an S3 location")
+    return match["bucket"]
+
+
+def _arn(row: RowMapping) -> str:
+    return arns.job(row["region"], row["account"], row["id"])
+
+
+def _times(row: RowMapping) -> dict[str, str]:
+    return requests.present(
+        startedAt=iso(row["started_at"]) if row["started_at"] else None,
+        endedAt=iso(row["ended_at"]) if row["ended_at"] else None,
+    )
+
+
+def _billable_ms(row: RowMapping) -> int | None:
+    """Milliseconds between start and end; None before both are known."""
+    if row["started_at"] is None or row["ended_at"] is None:
+        return None
+    return int(row["ended_at"] - row["started_at"])
+
+
+def _queue_info(row: RowMapping, position: int) -> dict[str, Any]:
+    if row["status"] == JobStatus.QUEUED:
+        return {"queue": "JOBS_QUEUE", "position": capped(position, JOB_POSITION_CAP)}
+    message = f"Job is in {row['status']} status. AmazonBraket does not show queue position for this status."
+    return {"queue": "JOBS_QUEUE", "position": "None", "message": message}

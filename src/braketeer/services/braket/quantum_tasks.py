@@ -1,0 +1,281 @@
+"""CreateQuantumTask, GetQuantumTask, CancelQuantumTask, SearchQuantumTasks."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from braketeer.devices.catalogue import Catalogue, Device
+from braketeer.domain import arns
+from braketeer.domain.accounts import Caller
+from braketeer.domain.clock import Clock, iso
+from braketeer.domain.errors import (
+    ConflictException,
+    DeviceOfflineException,
+    ValidationException,
+)
+from braketeer.domain.lifecycles import TASK_FINISHED, TaskStatus
+from braketeer.domain.queue import TASK_POSITION_CAP, Priority, capped
+from braketeer.domain.search import FieldKind, parse_filters
+from braketeer.quantum import Prepared
+from braketeer.quantum.circuit import Limits
+from braketeer.services.braket import requests
+from braketeer.services.braket.pages import Page
+from braketeer.store import client_tokens, search, tags, topics
+from braketeer.store import quantum_tasks as tasks
+from braketeer.store.database import Database, Transaction
+from braketeer.store.tables import quantum_tasks
+
+CheckProgram = Callable[[str, Limits, int], Awaitable[Prepared]]
+
+# GetQuantumTask waits a little for a task that is about to end, so that the first poll of a client finds it done.
+HOLD_SECONDS = 0.2
+HOLD_YOUNGER_THAN_MS = 2000
+MOST_HELD = 200
+
+_FIELDS = {
+    "quantumTaskArn": FieldKind.ARN,
+    "deviceArn": FieldKind.TEXT,
+    "jobArn": FieldKind.ARN,
+    "status": FieldKind.TEXT,
+    "createdAt": FieldKind.TIME,
+}
+_COLUMNS = {
+    "quantumTaskArn": quantum_tasks.c.id,
+    "deviceArn": quantum_tasks.c.device_arn,
+    "jobArn": quantum_tasks.c.job_id,
+    "status": quantum_tasks.c.status,
+    "createdAt": quantum_tasks.c.created_at,
+}
+
+
+class QuantumTasks:
+    """The five things a client does with a quantum task, on rows; the work itself is done elsewhere."""
+
+    def __init__(
+        self, database: Database, catalogue: Catalogue, clock: Clock, check_program: CheckProgram, page_key: bytes
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._clock = clock
+        self._check_program = check_program
+        self._page_key = page_key
+        self._held = 0
+
+    async def create_quantum_task(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """A QUEUED task that is on disk when this returns.
+
+        Refused with ValidationException: unknown device or bucket, shots out of range, associations that cannot stand,
+        a program that the device cannot run, a job token that is not a living job's. DeviceOfflineException and
+        DeviceRetiredException come after the associations have been looked at.
+        """
+        request_hash = requests.hash_of(request)
+        requests.check_tags(request.get("tags"))
+        token, shots = request["clientToken"], request["shots"]
+        known = await self._database.read(lambda connection: self._look(connection, caller, request, request_hash))
+        if known.arn is not None:
+            return {"quantumTaskArn": known.arn}
+        device = known.device
+        low, high = device.shots_range
+        if not low <= shots <= high:
+            raise ValidationException(
+                f"Shot count should be between {low} and {high} on {device.arn}, but found {shots}."
+            )
+        if device.limits is None or not device.computes:
+            raise DeviceOfflineException(f"The device {device.arn} is not computed by this version")
+        prepared = await self._check_program(request["action"], device.limits, shots)
+        if prepared.memory_bytes > device.task_memory_bytes:
+            raise ValidationException(
+                f"The task needs {prepared.memory_bytes >> 20} MiB of memory, which is more than the "
+                f"{device.task_memory_bytes >> 20} MiB that a task has on this device"
+            )
+        task_id = str(uuid.uuid4())
+        now = self._clock.now_ms()
+        row = {
+            "id": task_id,
+            "account": caller.account,
+            "region": caller.region,
+            "device_arn": device.arn,
+            "priority": Priority.PRIORITY if known.job_id and not device.is_simulator else Priority.NORMAL,
+            "shots": shots,
+            "output_bucket": request["outputS3Bucket"],
+            "output_prefix": f"{request['outputS3KeyPrefix']}/{task_id}",
+            "device_parameters": request.get("deviceParameters", "{}"),
+            "job_id": known.job_id,
+            "associations": request.get("associations"),
+            "experimental_capabilities": request.get("experimentalCapabilities"),
+            "action_type": prepared.action_type,
+            "program_count": prepared.program_count,
+            "executable_count": prepared.executable_count,
+            "memory_bytes": prepared.memory_bytes,
+            "created_at": now,
+        }
+        arn = arns.quantum_task(caller.region, caller.account, task_id)
+
+        def create(transaction: Transaction) -> str:
+            connection = transaction.connection
+            made = client_tokens.claim(connection, caller, "CreateQuantumTask", token, request_hash, arn, now)
+            if made == arn:
+                requests.require_bucket(connection, caller, request["outputS3Bucket"])
+                if known.job_id is not None:
+                    requests.require_living_job(connection, known.job_id)
+                tasks.add(connection, request["action"], row)
+                tags.put(connection, arn, request.get("tags") or {})
+                transaction.notify(topics.TASKS)
+            return made
+
+        return {"quantumTaskArn": await self._database.write(create)}
+
+    async def get_quantum_task(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Every member of the task; ``queueInfo`` when QueueInfo is asked for."""
+        task_id = requests.id_in(request["quantumTaskArn"], "quantum-task", caller)
+        with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
+        row, found_tags, ahead = await self._database.read(lambda c: self._row(c, task_id, with_queue))
+        if self._worth_holding(row, ahead):
+            await self._hold(task_id)
+            row, found_tags, ahead = await self._database.read(lambda c: self._row(c, task_id, with_queue))
+        answer = _summary(row) | {
+            "deviceParameters": row["device_parameters"],
+            "tags": found_tags,
+            "actionMetadata": requests.present(
+                actionType=row["action_type"],
+                programCount=row["program_count"],
+                executableCount=row["executable_count"],
+            ),
+        }
+        answer |= requests.present(
+            failureReason=row["failure_reason"],
+            jobArn=arns.job(row["region"], row["account"], row["job_id"]) if row["job_id"] else None,
+            associations=row["associations"],
+            numSuccessfulShots=row["successful_shots"],
+            experimentalCapabilities=row["experimental_capabilities"],
+            queueInfo=_queue_info(row, ahead) if with_queue else None,
+        )
+        return answer
+
+    async def cancel_quantum_task(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """CANCELLED at once from QUEUED, CANCELLING from RUNNING; ConflictException for a task that has ended."""
+        arn = request["quantumTaskArn"]
+        task_id = requests.id_in(arn, "quantum-task", caller)
+        now = self._clock.now_ms()
+        request_hash = requests.hash_of(request)
+
+        def cancel(transaction: Transaction) -> TaskStatus | None:
+            connection, token = transaction.connection, request["clientToken"]
+            if client_tokens.resource_of(
+                connection, caller, "CancelQuantumTask", token, request_hash, ConflictException
+            ):
+                return None
+            status = tasks.request_cancel(connection, task_id, now)
+            if status is None:
+                raise requests.not_found(arn)
+            if status in TASK_FINISHED:
+                raise ConflictException(f"Amazon Braket cannot cancel a quantum task in the {status} status.")
+            client_tokens.claim(connection, caller, "CancelQuantumTask", token, request_hash, arn, now)
+            for topic in (topics.task(task_id), topics.TASKS, topics.CANCELLATIONS):
+                transaction.notify(topic)
+            return status
+
+        status = await self._database.write(cancel)
+        if status is None:
+            row = await self._database.read(lambda connection: tasks.get(connection, task_id))
+            ended = row is not None and row["status"] == TaskStatus.CANCELLED
+        else:
+            ended = status is TaskStatus.QUEUED
+        return {"quantumTaskArn": arn, "cancellationStatus": "CANCELLED" if ended else "CANCELLING"}
+
+    async def search_quantum_tasks(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Newest first; the page token is opaque, bound to the filters, and stable while tasks are added."""
+        filters = parse_filters(request["filters"], _FIELDS)
+        page = Page.of(self._page_key, "SearchQuantumTasks", caller, request)
+
+        def find(connection: Connection) -> tuple[list[RowMapping], dict[str, dict[str, str]]]:
+            rows = search.newest_first(
+                connection, quantum_tasks, _COLUMNS, caller.account, caller.region, filters, page.before, page.size + 1
+            )
+            return rows, tags.of_many(connection, (_arn(row) for row in rows))
+
+        rows, found_tags = await self._database.read(find)
+        return {
+            "quantumTasks": [_summary(row) | {"tags": found_tags.get(_arn(row), {})} for row in rows[: page.size]],
+            **page.next_token([row["sequence"] for row in rows]),
+        }
+
+    def _look(self, connection: Connection, caller: Caller, request: dict[str, Any], request_hash: str) -> _Known:
+        """Everything that the rows say about a create, in one short read; raises what they refuse."""
+        arn = client_tokens.resource_of(connection, caller, "CreateQuantumTask", request["clientToken"], request_hash)
+        device = requests.device_of(self._catalogue, request["deviceArn"])
+        if arn is not None:
+            return _Known(device, None, arn)
+        requests.check_device(connection, self._catalogue, device, caller, request, self._clock.now_ms())
+        requests.require_bucket(connection, caller, request["outputS3Bucket"])
+        job_token = request.get("jobToken")
+        return _Known(device, requests.living_job(connection, caller, job_token) if job_token else None, None)
+
+    def _row(self, connection: Connection, task_id: str, with_queue: bool) -> tuple[RowMapping, dict[str, str], int]:
+        row = tasks.get(connection, task_id)
+        if row is None:
+            raise requests.not_found(task_id)
+        queued = row["status"] == TaskStatus.QUEUED
+        ahead = tasks.tasks_ahead(connection, row, TASK_POSITION_CAP if with_queue else 1) if queued else 0
+        return row, tags.of(connection, _arn(row)), ahead
+
+    def _worth_holding(self, row: RowMapping, ahead: int) -> bool:
+        young = self._clock.now_ms() - row["created_at"] < HOLD_YOUNGER_THAN_MS
+        next_up = row["status"] == TaskStatus.QUEUED and ahead == 0
+        return young and (next_up or row["status"] == TaskStatus.RUNNING) and self._held < MOST_HELD
+
+    async def _hold(self, task_id: str) -> None:
+        """Wait until the task has ended, or HOLD_SECONDS. No database connection is held meanwhile."""
+        deadline = time.monotonic() + HOLD_SECONDS
+        self._held += 1
+        try:
+            with self._database.topics.subscribe(topics.task(task_id)) as news:
+                while True:
+                    row = await self._database.read(lambda connection: tasks.get(connection, task_id))
+                    if row is None or row["status"] in TASK_FINISHED:
+                        return
+                    if not await news.wait(max(0.0, deadline - time.monotonic())):
+                        return
+        finally:
+            self._held -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the rows say about a create: its device, its job, and the task that its client token already made."""
+
+    device: Device
+    job_id: str | None
+    arn: str | None
+
+
+def _arn(row: RowMapping) -> str:
+    return arns.quantum_task(row["region"], row["account"], row["id"])
+
+
+def _summary(row: RowMapping) -> dict[str, Any]:
+    return {
+        "quantumTaskArn": _arn(row),
+        "status": row["status"],
+        "deviceArn": row["device_arn"],
+        "shots": row["shots"],
+        "outputS3Bucket": row["output_bucket"],
+        "outputS3Directory": row["output_prefix"],
+        "createdAt": iso(row["created_at"]),
+        **requests.present(endedAt=iso(row["ended_at"]) if row["ended_at"] else None),
+    }
+
+
+def _queue_info(row: RowMapping, ahead: int) -> dict[str, Any]:
+    """Position counts from 1; ``message`` is there only when there is no position (the SDK's tests demand it)."""
+    place = {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": Priority(row["priority"]).label}
+    if row["status"] == TaskStatus.QUEUED:
+        return place | {"position": capped(ahead + 1, TASK_POSITION_CAP)}
+    message = f"Task is in {row['status']} status. AmazonBraket does not show queue position for this status."
+    return place | {"position": "None", "message": message}

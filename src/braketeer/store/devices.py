@@ -1,0 +1,42 @@
+"""What the operator has set for a device; a device without a row is as the catalogue has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from braketeer.store.tables import device_states
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """``status`` is a value of the model's enum DeviceStatus; ``reservable`` allows reservations on a simulator."""
+
+    status: str
+    reservable: bool
+
+
+def state(connection: Connection, device_arn: str) -> DeviceState | None:
+    row = connection.execute(select(device_states).where(device_states.c.device_arn == device_arn)).one_or_none()
+    return None if row is None else DeviceState(row.status, bool(row.reservable))
+
+
+def states(connection: Connection) -> dict[str, DeviceState]:
+    """Every state that was set, by device ARN."""
+    return {
+        row.device_arn: DeviceState(row.status, bool(row.reservable))
+        for row in connection.execute(select(device_states))
+    }
+
+
+def put(connection: Connection, device_arn: str, wanted: DeviceState, now_ms: int) -> None:
+    """Set the state of a device, whether or not it has one."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {"status": wanted.status, "reservable": int(wanted.reservable), "updated_at": now_ms}
+    connection.execute(
+        dialect.insert(device_states)
+        .values(device_arn=device_arn, **values)
+        .on_conflict_do_update(index_elements=["device_arn"], set_=values)
+    )

@@ -1,0 +1,156 @@
+"""Rows of hybrid jobs: their queue, their life cycle, their events, and how far the runners' files were read.
+
+Every change of a status names the status it comes from, so that of two callers only one succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, RowMapping, func, select, text, update
+
+from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
+from braketeer.store.tables import jobs
+
+MOST_EVENTS = 20  # GetJob's events: at most 20 in the model
+LONGEST_EVENT_MESSAGE = 2500
+LONGEST_FAILURE_REASON = 1024
+POSITIONS_COUNTED = 16  # ">15" is the largest position that is told
+
+_ON_A_MACHINE = (JobStatus.RUNNING, JobStatus.CANCELLING)
+_CLAIMS = 0x6A6F6273  # the advisory lock that makes claims one at a time on PostgreSQL
+
+
+def insert(connection: Connection, row: Mapping[str, Any]) -> None:
+    """A new job: every column but ``sequence`` and those that start out empty."""
+    connection.execute(sqlalchemy.insert(jobs).values(row))
+
+
+def get(connection: Connection, job_id: str) -> RowMapping | None:
+    return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+
+
+def by_token(connection: Connection, token: str) -> RowMapping | None:
+    """The job that a ``jobToken`` belongs to, whatever its status."""
+    return connection.execute(select(jobs).where(jobs.c.job_token == token)).mappings().one_or_none()
+
+
+def unfinished(connection: Connection) -> Sequence[RowMapping]:
+    """Jobs that have a runner, or should have: RUNNING and CANCELLING, oldest first."""
+    query = select(jobs).where(jobs.c.status.in_(_ON_A_MACHINE)).order_by(jobs.c.sequence)
+    return connection.execute(query).mappings().all()
+
+
+def claim_next(connection: Connection, now_ms: int, slots: int) -> RowMapping | None:
+    """Make the oldest job whose device has room RUNNING and return its new row; None where nothing can start.
+
+    A QPU takes one job at a time. All other devices, simulators and ``local:`` ones, share ``slots`` places. A job
+    that waits for its device does not hold up another device's.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIMS})
+    counted = connection.execute(
+        select(jobs.c.device_arn, func.count()).where(jobs.c.status.in_(_ON_A_MACHINE)).group_by(jobs.c.device_arn)
+    )
+    running: dict[str, int] = {row[0]: row[1] for row in counted}
+    shared = sum(count for device, count in running.items() if not takes_one_job(device))
+    heads = connection.execute(
+        select(jobs.c.device_arn, func.min(jobs.c.sequence).label("sequence"))
+        .where(jobs.c.status == text("'QUEUED'"))
+        .group_by(jobs.c.device_arn)
+    )
+    able = [
+        head.sequence
+        for head in heads
+        if (not running.get(head.device_arn) if takes_one_job(head.device_arn) else shared < slots)
+    ]
+    if not able:
+        return None
+    row = connection.execute(
+        update(jobs)
+        .where(jobs.c.sequence == min(able), jobs.c.status == JobStatus.QUEUED.value)
+        .values(status=JobStatus.RUNNING.value, started_at=now_ms, attempt=jobs.c.attempt + 1)
+        .returning(jobs)
+    )
+    return row.mappings().one_or_none()
+
+
+def takes_one_job(device_arn: str) -> bool:
+    """Whether jobs of this device run one at a time: a QPU's do."""
+    return ":device/qpu/" in device_arn
+
+
+def transition(
+    connection: Connection,
+    job_id: str,
+    from_statuses: Iterable[JobStatus],
+    to_status: JobStatus,
+    **values: Any,
+) -> bool:
+    """Give the job a status if it has one of ``from_statuses``; whether it did. ``values`` are further columns."""
+    allowed = [status.value for status in from_statuses if to_status in JOB_TRANSITIONS[status]]
+    changed = connection.execute(
+        update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(allowed)).values(status=to_status.value, **values)
+    )
+    return changed.rowcount == 1
+
+
+def finish(
+    connection: Connection, job_id: str, status: JobStatus, ended_at: int, failure_reason: str | None = None
+) -> bool:
+    """End a job that was on a machine; whether this call did it."""
+    reason = failure_reason[:LONGEST_FAILURE_REASON] if failure_reason else None
+    return transition(connection, job_id, _ON_A_MACHINE, status, ended_at=ended_at, failure_reason=reason)
+
+
+def request_cancel(connection: Connection, job_id: str, now_ms: int) -> JobStatus | None:
+    """Cancel what can be cancelled and return the status before: a QUEUED job is CANCELLED, a RUNNING one CANCELLING.
+
+    None for an unknown job. A job that is CANCELLING or has ended stays what it is.
+    """
+    if transition(connection, job_id, [JobStatus.QUEUED], JobStatus.CANCELLED, ended_at=now_ms):
+        add_event(connection, job_id, "CANCELLED", "The job was cancelled before it started.", now_ms)
+        return JobStatus.QUEUED
+    if transition(connection, job_id, [JobStatus.RUNNING], JobStatus.CANCELLING):
+        return JobStatus.RUNNING
+    status = connection.execute(select(jobs.c.status).where(jobs.c.id == job_id)).scalar_one_or_none()
+    return None if status is None else JobStatus(status)
+
+
+def add_event(connection: Connection, job_id: str, event_type: str, message: str, at_ms: int) -> None:
+    """Append an event. Beyond 20 the first stays and the oldest of the others goes."""
+    events = connection.execute(select(jobs.c.events).where(jobs.c.id == job_id).with_for_update()).scalar_one()
+    event = {"eventType": event_type, "timeOfEvent": at_ms, "message": message[:LONGEST_EVENT_MESSAGE]}
+    kept = [*events, event]
+    if len(kept) > MOST_EVENTS:
+        kept = [kept[0], *kept[1 - MOST_EVENTS :]]
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(events=kept))
+
+
+def advance_ingested(connection: Connection, job_id: str, file: str, offset: int, new_offset: int) -> bool:
+    """Note that ``file`` was read up to ``new_offset``, if it had been read up to ``offset``; whether it had.
+
+    In the transaction that stores what was read, this makes every line arrive once, however often it is tried.
+    """
+    query = select(jobs.c.ingested).where(jobs.c.id == job_id).with_for_update()
+    ingested = connection.execute(query).scalar_one_or_none()
+    if ingested is None or ingested.get(file, 0) != offset:
+        return False
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(ingested={**ingested, file: new_offset}))
+    return True
+
+
+def queue_position(connection: Connection, job: RowMapping) -> int:
+    """Place of a QUEUED job in its device's queue: 1 starts next. Counting stops at 16, which stands for ``>15``."""
+    ahead = (
+        select(jobs.c.sequence)
+        .where(
+            jobs.c.status == text("'QUEUED'"),
+            jobs.c.device_arn == job["device_arn"],
+            jobs.c.sequence <= job["sequence"],
+        )
+        .limit(POSITIONS_COUNTED)
+    )
+    return connection.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()

@@ -1,0 +1,70 @@
+"""Access keys at the speed of requests: looked up once, remembered until any key changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from braketeer.domain.accounts import AccessKey, Role
+from braketeer.domain.clock import Clock
+from braketeer.store import accounts, topics
+from braketeer.store.database import Database
+from braketeer.store.secrets import Secrets
+
+
+class Keyring:
+    """``find`` for the gateway; ``issue`` and ``revoke_of_job`` inside the transactions of whoever runs jobs."""
+
+    def __init__(self, database: Database, secrets: Secrets, clock: Clock) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._clock = clock
+        self._known: dict[str, AccessKey] = {}
+        self._generation = 0
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        ready = asyncio.Event()
+        self._watch = asyncio.create_task(self._forget_when_told(ready), name="keyring")
+        await ready.wait()
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def find(self, key_id: str) -> AccessKey | None:
+        """The key, unless it does not exist or is revoked."""
+        if (key := self._known.get(key_id)) is not None:
+            return key
+        generation = self._generation
+        key = await self._database.read(lambda connection: accounts.find_key(connection, self._secrets, key_id))
+        # Another process may revoke keys of a shared database unheard, so only a database of our own is remembered;
+        # and what was read before a revocation must not be remembered after it.
+        if key is not None and self._database.is_sqlite and generation == self._generation:
+            self._known[key_id] = key
+        return key
+
+    def issue(self, connection: Connection, account: str, job_id: str, expires_at: int) -> AccessKey:
+        """A temporary key of role user for a job; ``expires_at`` is real time in epoch seconds."""
+        return accounts.create_key(
+            connection,
+            self._secrets,
+            account,
+            Role.USER,
+            self._clock.now_ms(),
+            expires_at=expires_at,
+            job_id=job_id,
+        )
+
+    def revoke_of_job(self, connection: Connection, job_id: str) -> None:
+        """End the keys of a job. The transaction must notify topics.KEYS."""
+        accounts.revoke_job_keys(connection, job_id, self._clock.now_ms())
+
+    async def _forget_when_told(self, ready: asyncio.Event) -> None:
+        with self._database.topics.subscribe(topics.KEYS) as news:
+            ready.set()
+            while True:
+                await news.wait()
+                self._generation += 1
+                self._known.clear()

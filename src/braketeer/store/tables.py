@@ -1,0 +1,303 @@
+"""Every table, as SQLAlchemy Core sees it. Times are service time in epoch milliseconds unless said otherwise."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Row numbers: SQLite only makes an INTEGER primary key automatic.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+# Keys that are listed in order are compared by their UTF-8 bytes, as S3 does; SQLite's default collation does that.
+Bytewise = String().with_variant(String(collation="C"), "postgresql")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted
+    Column("session_token", LargeBinary),  # encrypted; only temporary keys have one
+    Column("expires_at", BigInteger),  # real time, epoch seconds
+    Column("revoked_at", BigInteger),
+    Column("job_id", String(36)),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "job_id"),
+)
+
+# One row per answered idempotent call: the promise that the same token gives the same resource.
+client_tokens = Table(
+    "client_tokens",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("operation", String(64), primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("resource", String(256), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "created_at"),
+)
+
+device_states = Table(
+    "device_states",
+    metadata,
+    Column("device_arn", String(256), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("reservable", Integer, nullable=False, server_default="0"),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("arn", String(256), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("device_arn", String(256), nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+quantum_tasks = Table(
+    "quantum_tasks",
+    metadata,
+    Column("sequence", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("device_arn", String(256), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("priority", Integer, nullable=False, server_default="1"),  # 0 Priority, 1 Normal: smaller goes first
+    Column("shots", BigInteger, nullable=False),
+    Column("output_bucket", String(63), nullable=False),
+    Column("output_prefix", String(1100), nullable=False),  # outputS3Directory: key prefix + "/" + task id
+    Column("device_parameters", Text, nullable=False),
+    Column("job_id", String(36)),
+    Column("associations", JSON),
+    Column("experimental_capabilities", JSON),
+    Column("action_type", String(64), nullable=False),
+    Column("program_count", Integer),
+    Column("executable_count", Integer),
+    Column("successful_shots", BigInteger),
+    Column("memory_bytes", BigInteger, nullable=False, server_default="0"),  # estimated, for admission
+    Column("failure_reason", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    # The claim: who holds the lease, which attempt it is, and until when (real time) the claim is believed.
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("worker_deaths", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", String(64)),
+    Column("lease_until", BigInteger),
+    Index(
+        "ix_quantum_tasks_queue",
+        "device_arn",
+        "priority",
+        "sequence",
+        sqlite_where=text("status = 'QUEUED'"),
+        postgresql_where=text("status = 'QUEUED'"),
+    ),
+    Index(
+        "ix_quantum_tasks_running",
+        "lease_until",
+        sqlite_where=text("status IN ('RUNNING', 'CANCELLING')"),
+        postgresql_where=text("status IN ('RUNNING', 'CANCELLING')"),
+    ),
+    Index("ix_quantum_tasks_search", "account", "region", "sequence"),
+    Index("ix_quantum_tasks_job_id", "job_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+# Program texts live apart so that the queue's rows stay small.
+quantum_task_actions = Table(
+    "quantum_task_actions",
+    metadata,
+    Column("task_id", String(36), ForeignKey("quantum_tasks.id"), primary_key=True),
+    Column("action", Text, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("sequence", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("device_arn", String(256), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("request", JSON, nullable=False),  # CreateJob's members with the defaults that were taken
+    Column("job_token", String(128), nullable=False, unique=True),
+    Column("failure_reason", String(1024)),
+    Column("events", JSON, nullable=False),  # [{eventType, timeOfEvent, message}], oldest first, at most 20
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    # How far the runner's files have been read: offsets by file name, so that no line is lost or doubled.
+    Column("ingested", JSON, nullable=False),
+    Index(
+        "ix_jobs_queue",
+        "device_arn",
+        "sequence",
+        sqlite_where=text("status = 'QUEUED'"),
+        postgresql_where=text("status = 'QUEUED'"),
+    ),
+    Index("ix_jobs_search", "account", "region", "sequence"),
+    Index("ix_jobs_status", "status"),
+    sqlite_autoincrement=True,
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("resource_arn", String(256), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("value", String(256), nullable=False),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "account", "name"),
+)
+
+# A body is either in the row (small ones: files is 0) or in files, one row of object_files each, in their order.
+objects = Table(
+    "objects",
+    metadata,
+    Column("bucket", String(63), ForeignKey("buckets.name"), primary_key=True),
+    Column("key", Bytewise, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("checksums", JSON, nullable=False),  # {"ChecksumCRC32": "...", "ChecksumType": "FULL_OBJECT"}
+    Column("headers", JSON, nullable=False),  # ContentType, CacheControl, ... by their S3 member names
+    Column("user_metadata", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("upload_id", String(64)),  # the multipart upload it came from, so that a repeated completion is answered
+    Column("body", LargeBinary),  # the last column: a listing does not read past the others
+)
+
+# Files are immutable; a copy of an object names the files of its source.
+object_files = Table(
+    "object_files",
+    metadata,
+    Column("bucket", String(63), primary_key=True),
+    Column("key", Bytewise, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("file", String(64), nullable=False),
+    ForeignKeyConstraint(["bucket", "key"], ["objects.bucket", "objects.key"], ondelete="CASCADE"),
+    Index(None, "file"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("bucket", String(63), ForeignKey("buckets.name"), nullable=False),
+    Column("key", Bytewise, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("user_metadata", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("checksum_algorithm", String(16)),  # as the client asked; without, parts are summed with CRC64NVME
+    Column("checksum_type", String(16)),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "bucket", "key", "id"),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("upload_id", String(64), ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("checksums", JSON, nullable=False),
+    Column("file", String(64), nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Index(None, "file"),
+)
+
+log_groups = Table(
+    "log_groups",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("name", Bytewise, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+log_streams = Table(
+    "log_streams",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("account", String(12), nullable=False),
+    Column("log_group", String(512), nullable=False),
+    Column("name", Bytewise, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("first_event_at", BigInteger),
+    Column("last_event_at", BigInteger),
+    Column("last_ingestion_at", BigInteger),
+    UniqueConstraint("account", "log_group", "name"),
+    sqlite_autoincrement=True,
+)
+
+log_events = Table(
+    "log_events",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("stream_id", RowNumber, ForeignKey("log_streams.id"), nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("ingested_at", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Index(None, "stream_id", "timestamp", "id"),
+)
+
+log_queries = Table(
+    "log_queries",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

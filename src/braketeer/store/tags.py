@@ -1,0 +1,37 @@
+"""Tags of quantum tasks, hybrid jobs and whatever else has an ARN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, insert, select
+
+from braketeer.store.tables import tags
+
+
+def of(connection: Connection, arn: str) -> dict[str, str]:
+    """Key to value, in the order of the keys."""
+    rows = connection.execute(select(tags.c.key, tags.c.value).where(tags.c.resource_arn == arn).order_by(tags.c.key))
+    return {row.key: row.value for row in rows}
+
+
+def of_many(connection: Connection, arns: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Tags by ARN, in one query; an ARN without tags has no entry."""
+    found: dict[str, dict[str, str]] = {}
+    query = select(tags).where(tags.c.resource_arn.in_(list(arns))).order_by(tags.c.resource_arn, tags.c.key)
+    for row in connection.execute(query):
+        found.setdefault(row.resource_arn, {})[row.key] = row.value
+    return found
+
+
+def put(connection: Connection, arn: str, values: Mapping[str, str]) -> None:
+    """Set these tags; others stay."""
+    remove(connection, arn, values)
+    if values:
+        connection.execute(
+            insert(tags), [{"resource_arn": arn, "key": key, "value": value} for key, value in values.items()]
+        )
+
+
+def remove(connection: Connection, arn: str, keys: Iterable[str]) -> None:
+    connection.execute(delete(tags).where(tags.c.resource_arn == arn, tags.c.key.in_(list(keys))))

@@ -1,0 +1,279 @@
+"""A quantum task's life after its row exists: claim -> run in a worker -> store the result object -> complete the row.
+
+    store.quantum_tasks.add           (services/braket/quantum_tasks.py: the row is on disk, the client has its 201)
+      -> _fill: claim                 QUEUED -> RUNNING under a lease, an attempt number on it
+      -> _compute: quantum.run        in a worker process that may die without harm
+      -> _complete: one transaction   the result object, if nobody has stored one, and COMPLETED
+
+Nothing here decides: the order is domain/queue.py's, the allowed changes are domain/lifecycles.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+
+from braketeer import quantum
+from braketeer.devices.catalogue import Catalogue
+from braketeer.domain import arns, queue
+from braketeer.domain.clock import Clock
+from braketeer.domain.errors import ServiceError
+from braketeer.domain.lifecycles import TaskStatus
+from braketeer.objects.embedded import EmbeddedObjects
+from braketeer.store import objects as object_rows
+from braketeer.store import quantum_tasks as tasks
+from braketeer.store import topics
+from braketeer.store.database import Database, Transaction
+from braketeer.work.workers import Defect, Refused, Worker, WorkerDied
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60
+HEARTBEAT_SECONDS = 15.0
+PAUSE_AFTER_TROUBLE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A claim and the worker that has it."""
+
+    claim: tasks.Claim
+    worker: Worker
+
+
+class Dispatcher:
+    """Runs queued tasks on ``slots`` workers within ``memory_bytes``, until it is closed."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: EmbeddedObjects,
+        catalogue: Catalogue,
+        clock: Clock,
+        *,
+        slots: int,
+        memory_bytes: int,
+        worker_memory_bytes: int,
+        seed: int | None = None,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._catalogue = catalogue
+        self._clock = clock
+        self._seed = seed
+        self._memory_bytes = memory_bytes
+        self._owner = str(uuid.uuid4())
+        self._workers = [Worker(worker_memory_bytes) for _ in range(slots)]
+        self._idle = list(self._workers)
+        self._running: dict[str, _Running] = {}
+        self._last_device: str | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self._runs: set[asyncio.Task[None]] = set()
+
+    async def start(self, *, alone: bool) -> None:
+        """Take back what a dead service held (every lease, where ``alone`` on the database), then begin."""
+        lease_before = None if alone else int(time.time())
+        await self._database.write(lambda tx: tasks.recover(tx.connection, self._clock.now_ms(), lease_before))
+        self._loops = [
+            asyncio.create_task(loop(), name=loop.__name__)
+            for loop in (self._claim_loop, self._cancel_loop, self._heartbeat_loop)
+        ]
+
+    async def warm(self) -> None:
+        """Return once every worker can start at once."""
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+
+    async def close(self) -> None:
+        """Stop claiming and give back what is running: those tasks wait in their old places for the next start."""
+        held = list(self._running.values())
+        for task in [*self._loops, *self._runs]:
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._runs, return_exceptions=True)
+        for run in held:
+            await self._give_back(run.claim, worker_died=False)
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    async def _claim_loop(self) -> None:
+        with self._database.topics.subscribe(topics.TASKS) as news:
+            while True:
+                try:
+                    await self._fill()
+                except ServiceError as trouble:
+                    log.warning("tasks cannot be claimed: %s", trouble)
+                    await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+                    continue
+                # A finished run makes room and publishes TASKS itself; the timeout is for leases that end unseen.
+                await news.wait(HEARTBEAT_SECONDS)
+
+    async def _fill(self) -> None:
+        """Claim tasks while there is a worker and memory for the next in order."""
+        while self._idle:
+            claim = await self._database.write(self._claim_next)
+            if claim is None:
+                return
+            run = _Running(claim, self._idle.pop())
+            self._running[claim.id] = run
+            task = asyncio.create_task(self._run(run), name=f"task {claim.id}")
+            self._runs.add(task)
+            task.add_done_callback(self._runs.discard)
+
+    def _claim_next(self, transaction: Transaction) -> tasks.Claim | None:
+        heads = tasks.heads(transaction.connection, self._catalogue.computing_arns())
+        used = sum(run.claim.memory_bytes for run in self._running.values())
+        # What does not fit the budget even alone was refused at create; a shrunken machine must not starve it.
+        free = self._memory_bytes - used if self._running else max(self._memory_bytes, 2**62)
+        head = queue.next_to_start(heads, self._last_device, len(self._idle), free)
+        if head is None:
+            return None
+        lease_until = int(time.time()) + LEASE_SECONDS
+        claim = tasks.claim(transaction.connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
+        if claim is not None:
+            self._last_device = claim.device_arn
+            transaction.notify(topics.task(claim.id))
+        return claim
+
+    async def _run(self, run: _Running) -> None:
+        claim = run.claim
+        try:
+            outcome = await self._compute(run)
+            await self._complete(claim, outcome)
+        except Refused as refusal:
+            await self._fail(claim, str(refusal))
+        except Defect as defect:
+            log.error("task %s met a defect: %s", claim.id, defect)
+            await self._fail(claim, f"Internal error: {defect}")
+        except WorkerDied:
+            await self._give_back(claim, worker_died=True)
+        except ServiceError as trouble:
+            await self._not_stored(claim, trouble)
+        except Exception:
+            log.exception("task %s met a defect of the dispatcher", claim.id)
+            await self._give_back(claim, worker_died=True)
+        finally:
+            self._running.pop(claim.id, None)
+            self._idle.append(run.worker)
+            self._database.topics.publish([topics.TASKS])
+
+    async def _compute(self, run: _Running) -> tuple[bytes, int | None]:
+        claim = run.claim
+        description = quantum.TaskDescription(
+            task_arn=arns.quantum_task(claim.region, claim.account, claim.id),
+            device_arn=claim.device_arn,
+            shots=claim.shots,
+            action=claim.action,
+            device_parameters=claim.device_parameters,
+            created_at_ms=claim.created_at,
+            started_at_ms=claim.started_at,
+            seed=_seed(self._seed, claim),
+            limits=self._catalogue.limits(claim.device_arn),
+        )
+        head, document = await run.worker.call("run", description)
+        return document, head["successful_shots"]
+
+    async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, int | None]) -> None:
+        """Store the result and say COMPLETED, in one transaction, if the claim still stands."""
+        document, successful_shots = outcome
+        key = str(PurePosixPath(claim.output_prefix) / "results.json")
+        body = await self._objects.prepare(document)
+
+        def finish(transaction: Transaction) -> None:
+            connection, now = transaction.connection, self._clock.now_ms()
+            status = tasks.holds(connection, claim, self._owner)
+            if status is None:
+                return  # a stale attempt: somebody else has the task, or it has ended
+            if status is TaskStatus.CANCELLING:
+                tasks.finish(connection, claim.id, TaskStatus.CANCELLED, now)
+            else:
+                # An object that is there already stays as it is: the row is completed with that one.
+                object_rows.insert_if_absent(
+                    connection, claim.output_bucket, key, body, owner=claim.account, now_ms=now
+                )
+                tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, successful_shots=successful_shots)
+            transaction.notify(topics.task(claim.id))
+
+        await self._database.write(finish)
+
+    async def _not_stored(self, claim: tasks.Claim, trouble: ServiceError) -> None:
+        """A bucket that was taken away ends the task; a disk that is full makes it wait for better days."""
+        if trouble.status < 500:
+            await self._fail(claim, f"The result cannot be stored in {claim.output_bucket}: {trouble.message}")
+            return
+        log.warning("the result of task %s cannot be stored: %s", claim.id, trouble)
+        await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+        await self._give_back(claim, worker_died=False)
+
+    async def _fail(self, claim: tasks.Claim, reason: str) -> None:
+        def finish(transaction: Transaction) -> None:
+            status = tasks.holds(transaction.connection, claim, self._owner)
+            if status is None:
+                return
+            failed = status is TaskStatus.RUNNING
+            tasks.finish(
+                transaction.connection,
+                claim.id,
+                TaskStatus.FAILED if failed else TaskStatus.CANCELLED,
+                self._clock.now_ms(),
+                failure_reason=reason if failed else None,
+            )
+            transaction.notify(topics.task(claim.id))
+
+        try:
+            await self._database.write(finish)
+        except ServiceError as trouble:
+            log.warning("task %s keeps its lease until it ends: %s", claim.id, trouble)
+
+    async def _give_back(self, claim: tasks.Claim, *, worker_died: bool) -> None:
+        def give_back(transaction: Transaction) -> None:
+            now = self._clock.now_ms()
+            tasks.give_back(transaction.connection, claim, self._owner, now, worker_died=worker_died)
+            transaction.notify(topics.task(claim.id))
+
+        try:
+            await self._database.write(give_back)
+        except ServiceError as trouble:
+            log.warning("task %s keeps its lease until it ends: %s", claim.id, trouble)
+
+    async def _cancel_loop(self) -> None:
+        """Kill the worker of a task that somebody cancelled; its run then ends by ``give_back``."""
+        with self._database.topics.subscribe(topics.CANCELLATIONS) as news:
+            while True:
+                await news.wait()
+                ids = list(self._running)
+                for task_id in await self._database.read(partial(tasks.cancelling, task_ids=ids)):
+                    if (run := self._running.get(task_id)) is not None:
+                        run.worker.kill()
+
+    async def _heartbeat_loop(self) -> None:
+        """Extend our leases, and take back tasks whose lease has ended: their holder is gone or could not report."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                if self._running:
+                    await self._database.write(self._extend_leases)
+                now = int(time.time())
+                if await self._database.read(partial(tasks.any_expired, lease_before=now)):
+                    await self._database.write(partial(self._recover, lease_before=now))
+            except ServiceError as trouble:
+                log.warning("leases cannot be extended: %s", trouble)
+
+    def _extend_leases(self, transaction: Transaction) -> None:
+        until = int(time.time()) + LEASE_SECONDS
+        tasks.extend_leases(transaction.connection, list(self._running), self._owner, until)
+
+    def _recover(self, transaction: Transaction, lease_before: int) -> None:
+        tasks.recover(transaction.connection, self._clock.now_ms(), lease_before)
+        transaction.notify(topics.TASKS)
+
+
+def _seed(seed: int | None, claim: tasks.Claim) -> int | None:
+    """With an operator's seed, the same program with the same shots gives the same samples in any order."""
+    if seed is None:
+        return None
+    digest = hashlib.sha256(f"{seed}:{claim.shots}:{claim.action}".encode()).digest()
+    return int.from_bytes(digest[:8])

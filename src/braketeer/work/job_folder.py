@@ -1,0 +1,190 @@
+"""The folder of a running job: what the supervisor and the runner tell each other through files.
+
+Neither needs the other to be alive. The supervisor writes the specification and requests to stop; the runner writes
+progress, log lines and at the end the status. Both write whole files (temporary name, then rename) or append whole
+lines. The lock is the proof that a runner lives: the supervisor takes it and the runner inherits it, so there is no
+moment between the start of a runner and its lock.
+
+    spec.json          what to run, with the job's credentials; mode 0600
+    lock               held by the runner as long as it lives
+    progress.jsonl     {"event", "message", "at"}, a line each
+    stop.json          {"reason"}: the supervisor asks the runner to end the job
+    status.json        how it ended; the runner's last word
+    logs/algo-1.log    "{epoch ms}\\t{text}\\n", a record each
+    ml/                becomes /opt/ml for the job;  checkpoints/, tmp/ and home/ likewise
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+# Why a runner may be asked to end its job.
+CANCEL, MAX_RUNTIME, SERVICE_STOPPED = "cancel", "max-runtime", "service-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary keys of the job's account; they end with the job."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """All that a runner knows. ``request`` holds CreateJob's members; times are seconds, sizes bytes."""
+
+    job_id: str
+    job_arn: str
+    job_name: str
+    job_token: str
+    account: str
+    region: str
+    endpoint: str
+    credentials: Credentials
+    request: dict[str, Any]
+    python: str
+    sandbox: str
+    shown: list[str]
+    hidden: list[str]
+    run_seconds: float
+    grace_seconds: float
+    patience_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+    @classmethod
+    def from_json(cls, text: str) -> JobSpec:
+        members = json.loads(text)
+        return cls(**{**members, "credentials": Credentials(**members["credentials"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended. ``saved`` is False where results or checkpoints could not be brought to S3."""
+
+    outcome: str  # COMPLETED, FAILED or CANCELLED
+    reason: str | None
+    ended_at: int  # real time, epoch milliseconds
+    events: list[list[str]]  # [event type, message] to show before the outcome's own
+    saved: bool = True
+
+
+class JobFolder:
+    """One job's folder, and its files by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ml = path / "ml"
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self.progress = path / "progress.jsonl"
+        self.heartbeat = path.parent / "heartbeat"
+
+    def create(self) -> None:
+        """Make the folder as it must be before a runner starts; what an earlier try left is kept."""
+        for folder in (self.path, self.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_spec(self, spec: JobSpec) -> None:
+        write_whole(self.path / "spec.json", json.dumps(asdict(spec)))
+
+    def read_spec(self) -> JobSpec:
+        return JobSpec.from_json((self.path / "spec.json").read_text())
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Ask the runner to end the job: CANCEL, MAX_RUNTIME or SERVICE_STOPPED. The first request holds."""
+        if self.path.is_dir() and self.stop_reason() is None:
+            write_whole(self.path / "stop.json", json.dumps({"reason": reason}))
+
+    def stop_reason(self) -> str | None:
+        text = _text(self.path / "stop.json")
+        return None if text is None else str(json.loads(text)["reason"])
+
+    def end(self, ending: Ending) -> None:
+        write_whole(self.path / "status.json", json.dumps(asdict(ending)))
+
+    def ending(self) -> Ending | None:
+        """How the job ended, or None as long as the runner has not said so."""
+        text = _text(self.path / "status.json")
+        return None if text is None else Ending(**json.loads(text))
+
+    def was_begun(self) -> bool:
+        """Whether a runner has begun its work: then no other may begin it again."""
+        return self.progress.exists()
+
+    def add_progress(self, event: str, message: str) -> None:
+        line = json.dumps({"event": event, "message": message, "at": now_ms()})
+        with self.progress.open("a") as file:
+            file.write(line + "\n")
+
+    def log_files(self) -> list[Path]:
+        """One file a host, in the order of the hosts' names."""
+        return sorted(self.logs.glob("*.log"))
+
+    def take_lock(self) -> int | None:
+        """A descriptor that holds the lock, or None where a living process holds it."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def runner_lives(self) -> bool:
+        """Whether some process holds the lock."""
+        if not (self.path / "lock").exists():
+            return False
+        descriptor = self.take_lock()
+        if descriptor is None:
+            return True
+        os.close(descriptor)
+        return False
+
+    def runner_output(self) -> str:
+        """What the runner itself printed, which is nothing unless something is broken."""
+        try:
+            return (self.path / "runner.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, however deep a job has nested it."""
+        subprocess.run(["rm", "-rf", "--", os.fspath(self.path)], check=False)
+
+    def forget_secrets(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "spec.json").unlink()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is either there completely or not at all, readable by its owner only."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def now_ms() -> int:
+    """Real time; whoever shows it converts it to service time."""
+    return time.time_ns() // 1_000_000
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,117 @@
+"""Brings to S3 what a job leaves: its model folder as one archive, its checkpoints file by file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tarfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from braketeer.work.job_storage import Place, Storage, StorageError
+from braketeer.work.job_trees import Entry, entries, open_file
+
+EVERY_SECONDS = 2.0
+
+
+def upload_model(request: Mapping[str, Any], model: Path, work: Path, storage: Storage) -> Place | None:
+    """Store the content of the model folder, flat, as ``{outputDataConfig.s3Path}/output/model.tar.gz``.
+
+    Returns where, or None where the folder is empty: then nothing is stored. ``work`` is a file to build it in.
+    """
+    content = list(entries(model))
+    if not content:
+        return None
+    place = Place.parse(request["outputDataConfig"]["s3Path"]) / "output/model.tar.gz"
+    pack(model, content, work)
+    storage.upload(place, lambda: work.open("rb"))
+    work.unlink()
+    return place
+
+
+def pack(top: Path, content: list[Entry], archive: Path) -> None:
+    """Write a gzipped tar of these folders and files. A file that is gone by now is left out."""
+    with tarfile.open(archive, "w:gz", compresslevel=6) as packed:
+        for entry in content:
+            member = tarfile.TarInfo(entry.path)
+            member.mtime = entry.mtime_ns // 1_000_000_000
+            if entry.is_folder:
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                packed.addfile(member)
+                continue
+            try:
+                descriptor = open_file(top, entry.path)
+            except OSError:
+                continue
+            with os.fdopen(descriptor, "rb") as file:
+                member.size, member.mode = os.fstat(descriptor).st_size, entry.mode & 0o755 | 0o600
+                packed.addfile(member, file)
+
+
+class Checkpoints:
+    """The checkpoint folder and its copy in S3."""
+
+    def __init__(self, folder: Path, uri: str | None) -> None:
+        self._folder = folder
+        self._place = Place.parse(uri) if uri else None
+        self._stored: dict[str, tuple[int, int, int]] = {}
+        self._turn = threading.Lock()
+
+    def remember_restored(self) -> None:
+        """What lies in the folder now came from S3 and need not go back."""
+        self._stored = {entry.path: _version(entry) for entry in entries(self._folder) if not entry.is_folder}
+
+    def sync(self, storage: Storage) -> int:
+        """Store every file that has changed; how many. A file that vanishes meanwhile is passed over."""
+        if self._place is None:
+            return 0
+        stored = 0
+        with self._turn:
+            for entry in entries(self._folder):
+                if not entry.is_folder and self._stored.get(entry.path) != _version(entry):
+                    stored += self._store(self._place, entry, storage)
+        return stored
+
+    def _store(self, place: Place, entry: Entry, storage: Storage) -> bool:
+        target = Place(place.bucket, f"{place.key.rstrip('/')}/{entry.path}".lstrip("/"))
+        try:
+            storage.upload(target, lambda: os.fdopen(open_file(self._folder, entry.path), "rb"))
+        except OSError:
+            return False
+        self._stored[entry.path] = _version(entry)
+        return True
+
+
+class CheckpointThread:
+    """Syncs while the script runs, so that what a killed machine loses is seconds of work."""
+
+    def __init__(self, checkpoints: Checkpoints, storage: Callable[[Callable[[], None]], Storage]) -> None:
+        self._checkpoints = checkpoints
+        self._stopped = threading.Event()
+        self._storage = storage(self._go_on)
+        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the file that is on its way, if any."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(EVERY_SECONDS):
+            with contextlib.suppress(StorageError, _Stopped):  # the last sync, after the script, tells of problems
+                self._checkpoints.sync(self._storage)
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _version(entry: Entry) -> tuple[int, int, int]:
+    return entry.inode, entry.size, entry.mtime_ns

@@ -1,0 +1,131 @@
+"""Watches over a running job: what it takes of the machine, and whether its service is still there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from braketeer.work.job_folder import JobFolder
+from braketeer.work.job_trees import bytes_used
+
+if TYPE_CHECKING:
+    import psutil
+
+MOST_PROCESSES = 1024
+MEMORY_EVERY_SECONDS = 0.5
+DISK_EVERY_SECONDS = 2.0
+
+
+class Watchdog:
+    """A thread that looks regularly; ``verdict`` is why the job must end, or None."""
+
+    def __init__(self, folder: Path, memory_bytes: int, disk_bytes: int) -> None:
+        self.verdict: str | None = None
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._disk_bytes = disk_bytes
+        self._process: int | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def watch_process(self, pid: int) -> None:
+        """From now on this process and all below it count."""
+        self._process = pid
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        disk_due = 0.0
+        while self.verdict is None and not self._stopped.wait(MEMORY_EVERY_SECONDS):
+            if self._process is not None:
+                self.verdict = self._memory_verdict(self._process)
+            if self.verdict is None and time.monotonic() >= disk_due:
+                started = time.monotonic()
+                self.verdict = self._disk_verdict()
+                # A huge tree takes long to count: spend at most a twentieth of the time on it.
+                disk_due = time.monotonic() + max(DISK_EVERY_SECONDS, 20 * (time.monotonic() - started))
+
+    def _memory_verdict(self, pid: int) -> str | None:
+        import psutil  # noqa: PLC0415 - loading it would delay every job's first line
+
+        if not self._may_be_too_much():
+            return None
+        try:
+            process = psutil.Process(pid)
+            tree = [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return None
+        if len(tree) > MOST_PROCESSES:
+            return f"The job had more than {MOST_PROCESSES} processes"
+        if _sum(tree, shared=True) <= self._memory_bytes or _sum(tree, shared=False) <= self._memory_bytes:
+            return None
+        return f"The job's processes used more than {self._memory_bytes / 2**30:.1f} GiB of memory"
+
+    def _may_be_too_much(self) -> bool:
+        """A look at the whole machine, which is cheap: a job cannot have more than all processes together."""
+        import psutil  # noqa: PLC0415
+
+        memory = psutil.virtual_memory()
+        if memory.total - memory.available > self._memory_bytes:
+            return True
+        try:
+            threads = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+        except (OSError, ValueError, IndexError):
+            return True
+        return threads > MOST_PROCESSES
+
+    def _disk_verdict(self) -> str | None:
+        if bytes_used(self._folder) <= self._disk_bytes:
+            return None
+        return f"The job's files took more than {self._disk_bytes / 2**30:.1f} GiB (volumeSizeInGb)"
+
+
+class ServiceWatch:
+    """Notices a service that stays away: the heartbeat file beside the job folders no longer changes.
+
+    Waiting is counted by the monotonic clock, which stands still while a machine sleeps.
+    """
+
+    def __init__(self, folder: JobFolder, patience_seconds: float) -> None:
+        self._folder = folder
+        self._patience_seconds = patience_seconds
+        self._last_beat: int | None = None
+        self._heard_at = time.monotonic()
+
+    def problem(self) -> str | None:
+        """Why nobody can want this job's results any more, or None."""
+        if not self._folder.path.is_dir():
+            return "The job's folder is gone"
+        try:
+            beat = self._folder.heartbeat.stat().st_mtime_ns
+        except FileNotFoundError:
+            beat = None
+        if beat != self._last_beat:
+            self._last_beat, self._heard_at = beat, time.monotonic()
+        if time.monotonic() - self._heard_at > self._patience_seconds:
+            return f"The service was away for more than {self._patience_seconds:.0f} seconds"
+        return None
+
+
+def _sum(tree: list[psutil.Process], *, shared: bool) -> int:
+    """Memory of the processes: resident (pages that several share count for each), or each page once (slower)."""
+    import psutil  # noqa: PLC0415
+
+    total = 0
+    for process in tree:
+        try:
+            total += process.memory_info().rss if shared else _proportional(process)
+        except psutil.Error:
+            continue
+    return total
+
+
+def _proportional(process: psutil.Process) -> int:
+    full = process.memory_full_info()
+    return int(getattr(full, "pss", full.rss))

@@ -1,0 +1,161 @@
+"""Warm worker processes under our own small supervision: killing one kills no other.
+
+``concurrent.futures.ProcessPoolExecutor`` is not used because the death of one of its workers breaks the whole pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pickle
+import sys
+from typing import Any
+
+import orjson
+
+from braketeer.work.task_worker import HEAD, REQUEST
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 60.0
+
+
+class WorkerDied(Exception):
+    """The process ended (or was killed) before it answered."""
+
+
+class Refused(Exception):
+    """The program cannot be run; the text is meant for the client."""
+
+
+class Defect(Exception):
+    """The worker met an error that no program should be able to cause."""
+
+
+class Worker:
+    """One process that serves one request at a time, started anew after it died."""
+
+    def __init__(self, memory_bytes: int = 0) -> None:
+        self._memory_bytes = memory_bytes
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Return once the process has warmed up; a call meanwhile waits for that."""
+        async with self._turn:
+            await self._ensure_started()
+
+    async def call(self, operation: str, argument: Any, seconds: float | None = None) -> tuple[dict[str, Any], bytes]:
+        """(head, body) of the answer.
+
+        Raises Refused, Defect, WorkerDied, or TimeoutError when the answer takes longer than ``seconds`` (waiting for
+        one's turn does not count); a call that is cancelled or runs out of time kills the process.
+        """
+        async with self._turn:
+            await self._ensure_started()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._send(pickle.dumps((operation, argument)))
+                    head, body = await self._receive()
+            except BaseException:
+                await self._end()
+                raise
+        if "refused" in head:
+            raise Refused(head["refused"])
+        if "defect" in head:
+            raise Defect(head["defect"])
+        return head, body
+
+    def kill(self) -> None:
+        """End the process now, whatever it does; the call under way raises WorkerDied."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def close(self) -> None:
+        """End the process and wait until it is gone."""
+        await self._end()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    async def _ensure_started(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            return
+        try:
+            await self._spawn()
+        except (TimeoutError, OSError) as problem:
+            await self._end()
+            raise WorkerDied(f"The worker process does not start: {problem}") from problem
+        except BaseException:
+            await self._end()  # never leave a process behind that has not said that it is ready
+            raise
+
+    async def _spawn(self) -> None:
+        environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "braketeer.work.task_worker",
+            str(self._memory_bytes),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+            limit=2**20,
+        )
+        async with asyncio.timeout(START_SECONDS):
+            await self._receive()
+
+    async def _send(self, request: bytes) -> None:
+        pipe = self._require().stdin
+        assert pipe is not None  # noqa: S101 - it was asked for when the process was made
+        try:
+            pipe.write(REQUEST.pack(len(request)))
+            pipe.write(request)
+            await pipe.drain()
+        except (BrokenPipeError, ConnectionResetError) as problem:
+            raise WorkerDied("The worker process is gone") from problem
+
+    async def _receive(self) -> tuple[dict[str, Any], bytes]:
+        pipe = self._require().stdout
+        assert pipe is not None  # noqa: S101
+        try:
+            head_length, body_length = HEAD.unpack(await pipe.readexactly(HEAD.size))
+            head = orjson.loads(await pipe.readexactly(head_length))
+            body = await pipe.readexactly(body_length) if body_length else b""
+        except asyncio.IncompleteReadError as problem:
+            raise WorkerDied("The worker process ended before it answered") from problem
+        return head, body
+
+    def _require(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise WorkerDied("The worker process was never started")
+        return self._process
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            self.kill()
+            await self._process.wait()
+            self._process = None
+
+
+# What a numerical library needs of the environment, and no more: no credentials, no addresses.
+_KEPT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "PYTHONPATH",
+    "PYTHONWARNINGS",
+    "TMPDIR",
+    "OMP_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OPENBLAS_NUM_THREADS",
+)

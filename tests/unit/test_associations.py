@@ -1,0 +1,56 @@
+"""Associations: which reservations may be named, and the words of refusal."""
+
+from dataclasses import replace
+
+import pytest
+
+from braketeer.domain.associations import Reservation, check, reservation_arn
+from braketeer.domain.errors import ValidationException
+
+ARN = "arn:aws:braket:eu-north-1:000000000000:reservation/a"
+DEVICE = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+WINDOW = Reservation(ARN, "000000000000", DEVICE, 1000, 2000, "ACTIVE")
+
+
+def verdict(
+    reservation: Reservation | None,
+    *,
+    account: str = "000000000000",
+    device: str = DEVICE,
+    now: int = 1500,
+    reservable: bool = True,
+) -> str:
+    try:
+        check(ARN, reservation, account, device, reservable=reservable, now_ms=now)
+    except ValidationException as refusal:
+        return refusal.message
+    return "accepted"
+
+
+def test_a_window_of_ones_own_is_accepted_before_and_inside_it() -> None:
+    assert verdict(WINDOW, now=0) == "accepted"
+    assert verdict(WINDOW, now=1999) == "accepted"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"reservation": None},
+        {"reservation": WINDOW, "account": "111111111111"},
+        {"reservation": WINDOW, "device": DEVICE.replace("Garnet", "Emerald")},
+        {"reservation": WINDOW, "now": 2000},
+        {"reservation": replace(WINDOW, status="CANCELLED")},
+    ],
+)
+def test_everything_else_is_invalid(case) -> None:
+    assert verdict(case.pop("reservation"), **case) == "Reservation arn is invalid"
+
+
+def test_devices_that_cannot_be_reserved_say_so_first() -> None:
+    assert verdict(None, reservable=False) == f"Braket Direct is not supported for {DEVICE}"
+
+
+def test_no_association_names_no_reservation() -> None:
+    assert reservation_arn(None) is None
+    assert reservation_arn([]) is None
+    assert reservation_arn([{"arn": ARN, "type": "RESERVATION_TIME_WINDOW_ARN"}]) == ARN
