@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import uvicorn
@@ -139,7 +140,8 @@ class Service:
 
     def application(self) -> Callable[..., Awaitable[None]]:
         """The ASGI application: ``/_braketeer/`` is ours, everything else is AWS."""
-        gateway = Gateway(self.operations(), self.keyring.find)
+        hosts = {"localhost", urlsplit(self.endpoint).hostname or "localhost"}
+        gateway = Gateway(self.operations(), self.keyring.find, hosts=hosts)
         own = admin.application(self.health, lambda: pricing.price_list_csv(self.catalogue))
 
         async def application(scope: Any, receive: Any, send: Any) -> None:

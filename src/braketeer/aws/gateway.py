@@ -19,7 +19,8 @@ from botocore import xform_name
 from botocore.model import OperationModel
 
 from braketeer.aws import json_rpc, query, rest_json, rest_xml
-from braketeer.aws.errors import MalformedRequest, NotImplementedHere, UnknownOperation, refused
+from braketeer.aws.errors import NotImplementedHere, UnknownOperation, refused
+from braketeer.aws.likely import likely_api
 from braketeer.aws.messages import Answer, Request, send_answer
 from braketeer.aws.model import Api
 from braketeer.aws.payload import Payload, RawBody
@@ -93,6 +94,7 @@ class Gateway:
         await send_answer(answer, request.method, send)
 
     async def _answer(self, exchange: _Exchange) -> Answer:
+        """How errors become answers: a ServiceError in its service's words, anything else without details."""
         try:
             try:
                 return await self._serve(exchange)
@@ -104,6 +106,7 @@ class Gateway:
             return self._refusal(exchange, InternalServiceException(text))
 
     async def _serve(self, exchange: _Exchange) -> Answer:
+        """The path of a request; each step raises a ServiceError if it goes no further."""
         request = exchange.request
         claim = self._claim(request)
         api = exchange.api = self._service(claim)
@@ -122,9 +125,9 @@ class Gateway:
         try:
             claim = read_claim(request)
         except MalformedClaim as error:
-            raise refused("incomplete", self._guess(request).name, str(error)) from None
+            raise refused("incomplete", likely_api(self._apis, request).name, str(error)) from None
         if claim is None:
-            raise refused("missing", self._guess(request).name)
+            raise refused("missing", likely_api(self._apis, request).name)
         return claim
 
     def _service(self, claim: Claim) -> Api:
@@ -178,32 +181,9 @@ class Gateway:
         return members
 
     def _refusal(self, exchange: _Exchange, error: ServiceError) -> Answer:
-        api = exchange.api or self._guess(exchange.request)
+        api = exchange.api or likely_api(self._apis, exchange.request)
         answer: Answer = _PROTOCOLS[api.protocol].error_answer(api, error, exchange.request, exchange.id)
         return answer
-
-    def _guess(self, request: Request) -> Api:
-        """The service whose way of wording errors an unsigned request, or one for a service not served, may read."""
-        headers, by_protocol = request.headers, {api.protocol: api for api in self._apis.values()}
-        braket = self._apis.get("braket")
-        if "x-amz-target" in headers:
-            likely = "json"
-        elif headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            likely = "query"
-        elif "x-amz-content-sha256" not in headers and (
-            "authorization" in headers or _names_operation(braket, request)
-        ):
-            likely = "rest-json"
-        else:
-            likely = "rest-xml"
-        return by_protocol.get(likely) or next(iter(self._apis.values()))
-
-
-def _names_operation(api: Api | None, request: Request) -> bool:
-    try:
-        return api is not None and (request.path == "/" or api.routes.find(request, request.path) is not None)
-    except MalformedRequest:
-        return False
 
 
 def _caller(claim: Claim, key: AccessKey, exchange: _Exchange) -> Caller:

@@ -11,7 +11,6 @@ from braketeer.aws import json_values
 from braketeer.aws.errors import UnknownOperation
 from braketeer.aws.messages import Answer, Request
 from braketeer.aws.model import Api
-from braketeer.aws.rest import header_value
 from braketeer.aws.routes import Match
 from braketeer.domain.errors import ServiceError
 
@@ -47,7 +46,7 @@ def error_answer(api: Api, error: ServiceError, request: Request, request_id: st
     members, shape = error.members, api.error_shape(code)
     if shape is not None:
         members = json_values.write(shape, {name: item for name, item in members.items() if name in shape.members})
-    headers = {"content-type": _content_type(api), "x-amzn-errortype": header_value(code)}
+    headers = {"content-type": _content_type(api), "x-amzn-errortype": code}
     return Answer(error.status, headers, orjson.dumps({"__type": code, "message": error.message, **members}))
 
 

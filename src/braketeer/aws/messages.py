@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from braketeer.aws.errors import MalformedRequest
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
 
 
 @dataclass
@@ -64,12 +67,15 @@ class Answer:
 
 
 async def send_answer(answer: Answer, method: str, send: Callable[[Any], Awaitable[None]]) -> None:
-    """Send an answer over ASGI; the length of a body in one piece is added, a streamed one goes out piece by piece."""
+    """Send an answer over ASGI; the length of a body in one piece is added, a streamed one goes out piece by piece.
+
+    Control characters in headers, which would end them, become spaces.
+    """
     headers, body = answer.headers, answer.body
     bodiless = method == "HEAD" or answer.status in (204, 304)
-    if isinstance(body, bytes) and answer.status not in (204, 304) and (body or not bodiless):
+    if isinstance(body, bytes) and not bodiless:
         headers.setdefault("content-length", str(len(body)))
-    raw = [(name.encode("latin-1"), value.encode()) for name, value in headers.items()]
+    raw = [(name.encode("latin-1"), _CONTROLS.sub(" ", value).encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})
     if isinstance(body, bytes):
         await send({"type": "http.response.body", "body": b"" if bodiless else body})

@@ -41,9 +41,8 @@ class RawBody:
 
     def __init__(self, receive: Callable[[], Awaitable[Any]], headers: dict[str, str]) -> None:
         self._receive = receive
-        length = headers.get("content-length", "")
         chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        self.length: int | None = None if chunked else int(length) if length.isascii() and length.isdigit() else 0
+        self.length = None if chunked else _size(headers.get("content-length", "")) or 0
         self.finished = self.length == 0
         self._came = 0
         self._awaits_continue = headers.get("expect", "").lower() == "100-continue"
@@ -100,11 +99,10 @@ class Payload:
         self.trailers: dict[str, str] = {}
         self.length = raw.length
         if announced.startswith(STREAMING):
-            decoded = headers.get("x-amz-decoded-content-length", "")
-            if not (decoded.isascii() and decoded.isdigit()):
+            self.length = _size(headers.get("x-amz-decoded-content-length", ""))
+            if self.length is None:
                 message = "You must provide the x-amz-decoded-content-length HTTP header."
                 raise ServiceError(message, code="MissingContentLength", status=411)
-            self.length = int(decoded)
             if announced not in _STREAMS:
                 raise ServiceError(
                     f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of {', '.join(_STREAMS)}, or a SHA-256",
@@ -147,7 +145,8 @@ class Payload:
             left = size
             while left:
                 piece = await reader.some(left)
-                digest.update(piece)
+                if signed:
+                    digest.update(piece)
                 left -= len(piece)
                 yield piece
             if signed:
@@ -184,30 +183,37 @@ class _LineReader:
     def __init__(self, raw: RawBody) -> None:
         self._pieces = raw.__aiter__()
         self._buffer = b""
+        self._at = 0
 
     async def line(self, *, optional: bool = False) -> bytes:
         """The next line without its end; with ``optional`` the end of the body counts as an empty line."""
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > _LONGEST_LINE:
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            if len(self._buffer) - self._at > _LONGEST_LINE:
                 raise IncompleteBody("The chunked request body has a line that is too long")
             if not await self._more():
-                if optional and not self._buffer:
+                if optional and self._at == len(self._buffer):
                     return b""
                 raise IncompleteBody("The chunked request body ends early")
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line = self._buffer[self._at : end]
+        self._at = end + 1
         return line.removesuffix(b"\r")
 
     async def some(self, most: int) -> bytes:
         """One to ``most`` bytes."""
-        if not self._buffer and not await self._more():
+        if self._at == len(self._buffer) and not await self._more():
             raise IncompleteBody("The chunked request body ends early")
-        piece, self._buffer = self._buffer[:most], self._buffer[most:]
+        piece = self._buffer[self._at : self._at + most]
+        self._at += len(piece)
         return piece
 
     async def _more(self) -> bool:
         piece = await anext(self._pieces, b"")
-        self._buffer += piece
+        self._buffer, self._at = self._buffer[self._at :] + piece, 0
         return bool(piece)
+
+
+def _size(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 async def _whole(pieces: AsyncIterable[bytes], length: int | None, limit: int) -> bytes:

@@ -12,8 +12,6 @@ from botocore.model import Shape
 from braketeer.aws.messages import Answer, Request
 from braketeer.aws.text_values import from_text, to_text
 
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
-
 
 @dataclass(frozen=True)
 class Places:
@@ -117,17 +115,12 @@ def write_places(shape: Any, members: dict[str, Any], answer: Answer) -> None:
         if member.type_name == "list":
             answer.headers[wire] = ", ".join(_quoted(to_text(member.member, item, "rfc822")) for item in value)
         else:
-            answer.headers[wire] = header_value(to_text(member, value, "rfc822"))
+            answer.headers[wire] = to_text(member, value, "rfc822")
     for name, prefix, _member in where.prefixes:
         for key, value in (members.get(name) or {}).items():
-            answer.headers[f"{prefix}{key}".lower()] = header_value(value)
+            answer.headers[f"{prefix}{key}".lower()] = value
     if where.status and members.get(where.status) is not None:
         answer.status = members[where.status]
-
-
-def header_value(text: str) -> str:
-    """Text that is safe in a header: control characters, which would end it, become spaces."""
-    return _CONTROL_CHARACTERS.sub(" ", text)
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from braketeer.aws import json_values
 from braketeer.aws.errors import UnknownOperation
 from braketeer.aws.messages import Answer, Request
 from braketeer.aws.model import Api
-from braketeer.aws.rest import header_value, places, read_places, write_places
+from braketeer.aws.rest import places, read_places, write_places
 from braketeer.aws.routes import Match
 from braketeer.domain.errors import ServiceError
 
@@ -67,7 +67,7 @@ def serialise(api: Api, operation: OperationModel, members: dict[str, Any], requ
 def error_answer(api: Api, error: ServiceError, request: Request, request_id: str) -> Answer:
     """The answer with an error: its name in the header and the body, ``message`` in lower case."""
     code = api.error_name(error)
-    answer = Answer(error.status, {"x-amzn-errortype": header_value(code)})
+    answer = Answer(error.status, {"x-amzn-errortype": code})
     members, shape = error.members, api.error_shape(code)
     if shape is not None:
         members = {name: value for name, value in members.items() if name in shape.members}

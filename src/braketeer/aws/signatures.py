@@ -33,6 +33,7 @@ LONGEST_PRESIGN = 7 * 24 * 3600
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TIME = "%Y%m%dT%H%M%SZ"
 _EMPTY_HASH = sha256(b"").hexdigest()
+_HEADER = re.compile(r"[A-Za-z0-9._-]+")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 # Headers of AWS that may be added after signing: the token is compared itself, the hash is part of what is signed.
 _MAY_BE_UNSIGNED = frozenset({"x-amz-security-token", "x-amz-content-sha256", "x-amz-user-agent"})
@@ -122,7 +123,7 @@ def verify(claim: Claim, request: Request, payload: str, key: AccessKey | None, 
 
 def older_query_headers(request: Request) -> dict[str, str]:
     """The headers that the older presigned form carries in the query: AWS's own, and the content's type and hash."""
-    given = {name.lower(): value for name, value in request.parameters}
+    given = {name.lower(): value for name, value in request.parameters if _HEADER.fullmatch(name)}
     return {k: v for k, v in given.items() if k.startswith("x-amz-") or k in ("content-md5", "content-type")}
 
 

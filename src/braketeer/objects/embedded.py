@@ -30,7 +30,6 @@ from braketeer.store.objects import ALWAYS, Condition, Content, Details, StoredO
 T = TypeVar("T")
 
 _THREADS = 8
-_FILE_BLOCK = 1 << 20
 GARBAGE_AFTER_SECONDS = 3600.0
 
 
@@ -90,33 +89,6 @@ class EmbeddedObjects:
         except (NoSuchBucket, NoSuchKey):
             return False
         return True
-
-    async def put_file(
-        self, bucket: str, key: str, path: Path, *, owner: str | None = None, details: Details | None = None
-    ) -> Content:
-        """Store a file of any size."""
-        return await self.put(bucket, key, self._read_file(path), owner=owner, details=details)
-
-    async def save(self, bucket: str, key: str, path: Path, *, owner: str | None = None) -> None:
-        """Write an object to a file of the machine, which is replaced if it is there. Raises NoSuchKey and the like."""
-        opened = await self.get(bucket, key, owner=owner)
-        body = await opened.read(0, opened.stored.content.size)
-        with storage_errors():
-            file = await self._in_thread(lambda: path.open("wb"))
-            try:
-                async for block in _blocks(body):
-                    await self._in_thread(file.write, block)
-            finally:
-                await self._in_thread(file.close)
-
-    async def keys(self, bucket: str, prefix: str = "", *, owner: str | None = None) -> AsyncIterator[str]:
-        """Every key with this prefix, in order."""
-        start: str | None = ""
-        while start is not None:
-            page = await self.page(bucket, owner=owner, prefix=prefix, from_key=start)
-            for entry in page.entries:
-                yield entry.key
-            start = page.next_key
 
     # What clients do, by way of the service.
 
@@ -268,6 +240,7 @@ class EmbeddedObjects:
     def close(self) -> None:
         """Finish what is being written and deleted. Call it before the database is closed."""
         self._threads.shutdown(wait=True)
+        self._readers.close()
 
     async def _change(self, change: Callable[[Transaction], tuple[T, list[str]]]) -> T:
         """Run a change and delete the files that it says nothing names any more."""
@@ -289,14 +262,6 @@ class EmbeddedObjects:
             await self._in_thread(digests.update, block)
         checksums = {**digests.values(), "ChecksumType": FULL_OBJECT}
         return replace(opened.stored, content=replace(content, checksums=checksums))
-
-    async def _read_file(self, path: Path) -> AsyncIterator[bytes]:
-        file = await self._in_thread(lambda: path.open("rb"))
-        try:
-            while block := await self._in_thread(file.read, _FILE_BLOCK):
-                yield block
-        finally:
-            await self._in_thread(file.close)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -17,6 +17,7 @@ from pathlib import Path
 from braketeer.domain.errors import ServiceUnavailableException
 from braketeer.domain.s3_errors import InsufficientStorage
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -33,7 +34,7 @@ class Files:
         sync_folder(folder.parent)
 
     def begin(self) -> IncomingFile:
-        """A new file to write to; it does not exist for anybody until it is finished."""
+        """A new file to write to. Nobody can read it before it is finished."""
         name = secrets.token_hex(16)
         return IncomingFile(name, self._incoming / name, self.path(name))
 
@@ -80,13 +81,14 @@ class IncomingFile:
         self.size = 0
         self._temporary = temporary
         self._final = final
-        with storage_errors():
-            self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._open = True
+        self._descriptor: int | None = None
 
     def write(self, data: bytes) -> None:
+        """Append; the first call, even with nothing to write, makes the file."""
         view = memoryview(data)
         with storage_errors():
+            if self._descriptor is None:
+                self._descriptor = os.open(self._temporary, _NEW_FILE, 0o600)
             while view:
                 written = os.write(self._descriptor, view)
                 view = view[written:]
@@ -95,7 +97,8 @@ class IncomingFile:
     def finish(self) -> None:
         """The file is on disk under its name when this returns: its bytes, and its entry in the folder."""
         with storage_errors():
-            os.fsync(self._descriptor)
+            if self._descriptor is not None:
+                os.fsync(self._descriptor)
             self._close()
             self._temporary.rename(self._final)
             sync_folder(self._final.parent)
@@ -106,9 +109,9 @@ class IncomingFile:
         self._final.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        if self._open:
-            self._open = False
-            os.close(self._descriptor)
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

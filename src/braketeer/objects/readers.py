@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import threading
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from braketeer.objects.files import Files, storage_errors
@@ -17,15 +18,18 @@ _BLOCK = 1 << 20
 
 
 class Readers:
-    """Who reads which files. A file that is to go is deleted when its last reader has finished."""
+    """Who reads which files. A file that is to go is deleted, in a thread, when its last reader has finished."""
 
     def __init__(self, files: Files, threads: ThreadPoolExecutor) -> None:
         self._files = files
         self._threads = threads
-        # Re-entrant, because the garbage collector may let go of a reader at any point.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._read: Counter[str] = Counter()
         self._to_go: set[str] = set()
+        # Readers end whenever Python lets go of them, in any thread: they may only put something here, nothing else.
+        self._ended: queue.SimpleQueue[Sequence[str] | None] = queue.SimpleQueue()
+        self._deleter = threading.Thread(target=self._delete_unread, name="objects-delete", daemon=True)
+        self._deleter.start()
 
     async def open(self, stored: StoredObject) -> OpenObject | None:
         """The object held open for reading; None when its files are gone, so that it must be looked up again."""
@@ -36,40 +40,36 @@ class Readers:
                 if not self._to_go.isdisjoint(names):
                     return None
                 self._read.update(names)
-            weakref.finalize(opened, self._let_go, names).atexit = False
+            weakref.finalize(opened, self._ended.put, names).atexit = False
             if not await asyncio.wrap_future(self._threads.submit(self._files.exist, names)):
                 return None
         return opened
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Sequence[str]) -> None:
         """Delete files that nothing names any more, in the background, those being read when that ends."""
-        going = list(names)
-        with self._lock:
-            self._to_go.update(going)
-            free = [name for name in going if name not in self._read]
-        self._delete_now(free)
-
-    def _let_go(self, names: Sequence[str]) -> None:
-        with self._lock:
-            self._read.subtract(names)
-            for name in names:
-                if self._read[name] <= 0:
-                    del self._read[name]
-            free = [name for name in names if name in self._to_go and name not in self._read]
-        self._delete_now(free)
-
-    def _delete_now(self, names: list[str]) -> None:
         if names:
-            with contextlib.suppress(RuntimeError):  # the service has stopped: garbage for the next start
-                self._threads.submit(self._remove, names)
-
-    def _remove(self, names: list[str]) -> None:
-        try:
-            self._files.remove(names)
-        finally:
-            # What could not be deleted is found again by the collection of garbage.
             with self._lock:
-                self._to_go.difference_update(names)
+                self._to_go.update(names)
+            self._ended.put(())
+
+    def close(self) -> None:
+        """Delete what can be deleted, then stop."""
+        self._ended.put(None)
+        self._deleter.join()
+
+    def _delete_unread(self) -> None:
+        while (ended := self._ended.get()) is not None:
+            with self._lock:
+                self._read.subtract(ended)
+                for name in ended:
+                    if self._read[name] <= 0:
+                        del self._read[name]
+                free = [name for name in self._to_go if name not in self._read]
+            # What cannot be deleted is found again by the collection of garbage.
+            with contextlib.suppress(OSError):
+                self._files.remove(free)
+            with self._lock:
+                self._to_go.difference_update(free)
 
 
 class OpenObject:

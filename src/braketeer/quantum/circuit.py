@@ -55,8 +55,8 @@ class ResultType:
     density_matrix (the last two with ``targets`` None or the qubits kept).
 
     ``targets`` is None where the pragma names no qubit (``all`` or nothing): probability of all qubits, or an
-    observable measured on each qubit in turn. ``specification`` is the ``type`` object as it stands in a result document
-    (labels, not compact indices), as the SDK's ``to_ir()`` writes it.
+    observable measured on each qubit in turn. ``specification`` is the ``type`` object as it stands in a result
+    document (labels, not compact indices), as the SDK's ``to_ir()`` writes it.
     """
 
     kind: str

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.s3_errors import AccessDenied, NoSuchBucket
 from braketeer.store.tables import buckets
+
+# Looked up by nearly every request: making the statement would cost more than running it.
+_FIND = select(buckets).where(buckets.c.name == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Bucket:
 
 
 def find(connection: Connection, name: str) -> Bucket | None:
-    row = connection.execute(select(buckets).where(buckets.c.name == name)).one_or_none()
+    row = connection.execute(_FIND, {"name": name}).one_or_none()
     return None if row is None else _bucket(row)
 
 

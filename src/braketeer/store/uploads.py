@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select
 
 from braketeer.domain.s3_errors import NoSuchUpload
 from braketeer.store import buckets as bucket_rows
@@ -14,6 +14,15 @@ from braketeer.store import objects as object_rows
 from braketeer.store.object_keys import behind
 from braketeer.store.objects import Condition, Details, File, StoredObject
 from braketeer.store.tables import upload_parts, uploads
+
+_FIND = select(uploads).where(
+    uploads.c.id == bindparam("id"), uploads.c.bucket == bindparam("bucket"), uploads.c.key == bindparam("key")
+)
+_FIND_AND_LOCK = _FIND.with_for_update()
+_AT_PART = and_(upload_parts.c.upload_id == bindparam("of_upload"), upload_parts.c.number == bindparam("of_number"))
+_PART_FILE = select(upload_parts.c.file).where(_AT_PART)
+_FORGET_PART = delete(upload_parts).where(_AT_PART)
+_ADD_PART = insert(upload_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +72,8 @@ def find(
 ) -> Upload:
     """The upload of this key. Raises NoSuchBucket, AccessDenied, NoSuchUpload."""
     bucket_rows.owned(connection, bucket, owner)
-    query = select(uploads).where(uploads.c.id == upload_id, uploads.c.bucket == bucket, uploads.c.key == key)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    wanted = {"id": upload_id, "bucket": bucket, "key": key}
+    row = connection.execute(_FIND_AND_LOCK if lock else _FIND, wanted).one_or_none()
     if row is None:
         raise NoSuchUpload(upload_id)
     return _upload(row)
@@ -73,19 +82,21 @@ def find(
 def put_part(connection: Connection, upload: Upload, part: Part, owner: str | None) -> list[str]:
     """Keep a part, in place of an earlier one of the same number, whose file is returned."""
     find(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
-    at = and_(upload_parts.c.upload_id == upload.id, upload_parts.c.number == part.number)
-    before = connection.scalars(select(upload_parts.c.file).where(at)).all()
-    connection.execute(delete(upload_parts).where(at))
+    at = {"of_upload": upload.id, "of_number": part.number}
+    before = connection.scalars(_PART_FILE, at).all()
+    if before:
+        connection.execute(_FORGET_PART, at)
     connection.execute(
-        insert(upload_parts).values(
-            upload_id=upload.id,
-            number=part.number,
-            size=part.file.size,
-            etag=part.etag,
-            checksums=dict(part.checksums),
-            file=part.file.name,
-            modified_at=part.modified_at,
-        )
+        _ADD_PART,
+        {
+            "upload_id": upload.id,
+            "number": part.number,
+            "size": part.file.size,
+            "etag": part.etag,
+            "checksums": dict(part.checksums),
+            "file": part.file.name,
+            "modified_at": part.modified_at,
+        },
     )
     return list(before)
 

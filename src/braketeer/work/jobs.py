@@ -85,6 +85,7 @@ class JobSupervisor:
         self._issue_key = issue_key
         self._revoke_keys = revoke_keys
         self._settings = settings
+        self._folders = settings.folder.absolute()  # runners have another working directory
         self._memory_bytes = settings.memory_bytes or psutil.virtual_memory().total * 9 // 10
         self._shown: list[str] = []
         self._background: list[asyncio.Task[None]] = []
@@ -93,7 +94,7 @@ class JobSupervisor:
 
     async def start(self) -> None:
         """Take back the jobs that were on this machine, then take new ones as they come."""
-        self._settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._beat()
         self._shown = list(await asyncio.to_thread(sandbox.interpreter_folders, self._settings.python))
         for job in await self._database.read(jobs.unfinished):
@@ -259,11 +260,11 @@ class JobSupervisor:
 
     def _beat(self) -> None:
         """Tell the runners that their service is there."""
-        (self._settings.folder / "heartbeat").touch()
+        (self._folders / "heartbeat").touch()
 
     async def _remove_leftovers(self) -> None:
         """Folders of jobs that had ended when the service was killed, before their folder was removed."""
-        found = await asyncio.to_thread(lambda: list(self._settings.folder.iterdir()))
+        found = await asyncio.to_thread(lambda: list(self._folders.iterdir()))
         for path in (path for path in found if path.is_dir()):
             folder = self._folder(path.name)
             ending = folder.ending()
@@ -274,7 +275,7 @@ class JobSupervisor:
         return await self._database.read(lambda connection: jobs.get(connection, job_id))
 
     def _folder(self, job_id: str) -> JobFolder:
-        return JobFolder(self._settings.folder / job_id)
+        return JobFolder(self._folders / job_id)
 
 
 def _spawn(folder: JobFolder, spec: JobSpec) -> subprocess.Popen[bytes] | None:

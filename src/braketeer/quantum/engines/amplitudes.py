@@ -39,7 +39,7 @@ def apply(
 
     It acts on the part of the state where each control has its control state. k may be 0: a phase.
     """
-    view = _targets_first(state, targets, controls, control_states)
+    view = targets_first(state, targets, controls, control_states)
     width = len(targets)
     diagonal = np.diagonal(matrix)
     if np.count_nonzero(matrix) == np.count_nonzero(diagonal):
@@ -71,7 +71,7 @@ def pieces(view: State, width: int, size: int) -> Iterator[State]:
         yield view[part]
 
 
-def _targets_first(
+def targets_first(
     state: State, targets: Sequence[int], controls: Sequence[int] = (), control_states: Sequence[int] = ()
 ) -> State:
     """A view of the state as a tensor of bits, controls fixed, the target axes first and in their order."""
@@ -82,11 +82,6 @@ def _targets_first(
     free = {qubit: axis for axis, qubit in enumerate(q for q in range(qubits) if q not in fixed)}
     tensor: State = state.reshape((2,) * qubits)[index]
     return np.moveaxis(tensor, [free[target] for target in targets], range(len(targets)))
-
-
-def targets_first(state: State, targets: Sequence[int]) -> State:
-    """A view of the state as a tensor of bits with the target axes first, in their order."""
-    return _targets_first(state, targets)
 
 
 def check_gate(gate: Gate, qubits: int) -> None:

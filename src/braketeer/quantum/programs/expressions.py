@@ -32,7 +32,20 @@ KEYWORDS = (
     | frozenset(REFUSED_WORDS)
     | frozenset(
         (
-            *("OPENQASM", "include", "qubit", "qreg", "creg", "array", "let", "const", "input", "gate", "def"),
+            *(
+                "OPENQASM",
+                "pragma",
+                "include",
+                "qubit",
+                "qreg",
+                "creg",
+                "array",
+                "let",
+                "const",
+                "input",
+                "gate",
+                "def",
+            ),
             *("measure", "barrier", "box", "for", "in", "while", "if", "else", "switch", "case", "default", "break"),
             *("continue", "return", "end", "true", "false", "inv", "pow", "ctrl", "negctrl"),
         )

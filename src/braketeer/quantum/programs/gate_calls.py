@@ -34,7 +34,9 @@ class GateCalls(Places):
 
     def run_gate_definition(self, statement: s.GateDefinition) -> None:
         self._order += 1
-        self.declare(statement.name, OwnGate(statement, self._order, self._weight(statement.body)), statement.at)
+        signature = Signature(len(statement.parameters), len(statement.qubits))
+        gate = OwnGate(statement, signature, self._order, self._weight(statement.body))
+        self.declare(statement.name, gate, statement.at)
         self._signatures.clear()
         self._plain.clear()
 
@@ -129,12 +131,18 @@ class GateCalls(Places):
         signature = self._signature(call.name)
         if signature is None or call.modifiers or self.measured or signature.parameters != len(parameters):
             return False
-        labels = [self.label(operand) for operand in call.operands]
-        if len(labels) != signature.qubits or len(set(labels)) != len(labels):
+        places = [place for operand in call.operands if (place := self.one_of(operand)) is not None]
+        if len(places) != signature.qubits or len(call.operands) != signature.qubits:
             return False
-        targets = tuple([label for label in labels if label is not None])
-        if len(targets) != len(labels):
+        labels: list[int] = []
+        for among, item in places:
+            index = self.whole(item)
+            if not -len(among) <= index < len(among):
+                return False
+            labels.append(among[index])
+        if len(set(labels)) != len(labels):
             return False
+        targets = tuple(labels)
         self.used.update(targets)
         self.gates.append(Gate("u" if call.name == "U" else call.name, targets, parameters))
         self._check_room(call.at)
@@ -188,7 +196,7 @@ class GateCalls(Places):
             if kind == "inv":
                 gates = modifiers.inverse(gates)
             elif kind == "pow":
-                gates = modifiers.power(gates, amount, self._room() - len(gates))
+                gates = modifiers.power(gates, amount, self._room())
             else:
                 taken = int(amount)
                 gates = modifiers.controlled(gates, controls[free - taken : free], int(kind == "ctrl"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -167,17 +167,18 @@ class Machine(GateCalls):
                 return None if leave.kind == "break" else leave
         return None
 
-    def _turns(self, statement: s.For) -> Iterable[Any]:
+    def _turns(self, statement: s.For) -> Sequence[Any]:
         values = statement.values
         if isinstance(values, s.Range):
-            turns: Iterable[Any] = self.range_of(values, None)
+            turns: Sequence[Any] = self.range_of(values, None)
         elif isinstance(values, s.Items):
             turns = [self.value(item) for item in values.items]
         else:
-            turns = self.value(values)
-            if not isinstance(turns, list | tuple):
+            found = self.value(values)
+            if not isinstance(found, list | tuple):
                 self.fail("Loops run over ranges, sets, arrays and bits", values.at)
-        if len(turns) > MOST_STEPS - self._steps:  # type: ignore[arg-type]
+            turns = found
+        if len(turns) > MOST_STEPS - self._steps:
             self.fail(f"The program runs more than {MOST_STEPS} statements", statement.at)
         return turns
 

@@ -27,6 +27,7 @@ _FLAT = re.compile(
     rf"[ \t\r\n]*+(([A-Za-z_]\w*+)(?:\((?:(-?[0-9.][-+0-9.eE]*+)|((?:[^();\"'/]|/(?![/*]))*+))\))?[ \t]++"
     rf"({_QUBIT}(?:,[ \t]*+{_QUBIT})*+));"
 )
+_NUMBER = re.compile(r"-?[0-9.][-+0-9.eE]*+")
 
 
 def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
@@ -121,6 +122,9 @@ class _Parser(ExpressionReader):
         """The arguments in brackets that begin at ``start``; None leaves them to the grammar."""
         if text.isascii() and text.isidentifier() and text not in KEYWORDS:
             return [s.Name(text, start)]
+        numbers = [_finite(part) if _NUMBER.fullmatch(part) else None for part in map(str.strip, text.split(","))]
+        if None not in numbers:
+            return [s.Literal(value, start) for value in numbers]
         try:
             reader = ExpressionReader(Tokens(self.source, start, start + len(text)))
             found = [reader.expression()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from braketeer.quantum.programs.calculator import Calculator
 from braketeer.quantum.programs.names import Register, Variable
 
 MOST_REGISTER = 4096
+_FIRST = s.Literal(0, 0)
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class AskedResult:
     at: int
 
 
-class Places(Calculator):
+class Places(Calculator, ABC):
     """Qubits by label. ``used`` are those that something touches, ``measured`` those measured, in that order,
     ``measures`` the label whose outcome each classical bit holds (bits are numbered as declared), ``results`` what the
     pragmas ask for."""
@@ -74,7 +75,7 @@ class Places(Calculator):
         self.declare(statement.name, Register(tuple(labels), single), statement.at)
 
     def qubits(self, place: s.Place) -> Register:
-        """The qubits a place names, checked and free of measurements not yet asked about."""
+        """The qubits that a place names."""
         if isinstance(place, s.Physical):
             self._physical = True
             if self._qubit_count:
@@ -89,20 +90,22 @@ class Places(Calculator):
             register = self._selected(register, bracket, place)
         return register
 
-    def label(self, place: s.Place) -> int | None:
-        """The qubit of a place that plainly names one; None where a closer look is needed."""
+    def one_of(self, place: s.Place) -> tuple[tuple[int, ...] | range, s.Expression] | None:
+        """Labels and the index into them, of a place that plainly names one qubit; None where a closer look is needed.
+
+        The index is not worked out yet.
+        """
         if not isinstance(place, s.Operand):
             return None
         meaning = self.names.find(place.name)
-        if not isinstance(meaning, Register):
+        if not isinstance(meaning, Register) or meaning.single is bool(place.indexes):
             return None
-        if not place.indexes:
-            return meaning.labels[0] if meaning.single else None
-        item, size = place.indexes[0][0], len(meaning.labels)
-        if meaning.single or len(place.indexes) + len(place.indexes[0]) > 2 or isinstance(item, s.Range | s.Items):
+        if meaning.single:
+            return meaning.labels, _FIRST
+        bracket = place.indexes[0]
+        if len(place.indexes) > 1 or len(bracket) > 1 or isinstance(bracket[0], s.Range | s.Items):
             return None
-        index = self.whole(item)
-        return meaning.labels[index] if -size <= index < size else None
+        return meaning.labels, bracket[0]
 
     def _selected(self, register: Register, bracket: list[Any], place: s.Operand) -> Register:
         if register.single:

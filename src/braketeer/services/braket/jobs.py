@@ -58,6 +58,7 @@ _ECHOED = (
     "deviceConfig",
     "associations",
 )
+_CREATE_MEMBERS = frozenset({*_ECHOED, "clientToken", "jobName", "tags"})
 
 
 class Jobs:
@@ -75,6 +76,7 @@ class Jobs:
         Refused with ValidationException: a device neither in the catalogue nor ``local:provider/name``, a role of
         another account, an output or checkpoint bucket that is missing or somebody else's, neither script nor image.
         """
+        requests.refuse_unknown(request, _CREATE_MEMBERS)
         request_hash = requests.hash_of(request)
         specification = _with_defaults(request)
         _check(caller, request)

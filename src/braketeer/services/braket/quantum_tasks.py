@@ -38,6 +38,21 @@ HOLD_SECONDS = 0.2
 HOLD_YOUNGER_THAN_MS = 2000
 MOST_HELD = 200
 
+_CREATE_MEMBERS = frozenset(
+    {
+        "clientToken",
+        "deviceArn",
+        "deviceParameters",
+        "shots",
+        "outputS3Bucket",
+        "outputS3KeyPrefix",
+        "action",
+        "tags",
+        "jobToken",
+        "associations",
+        "experimentalCapabilities",
+    }
+)
 _FIELDS = {
     "quantumTaskArn": FieldKind.ARN,
     "deviceArn": FieldKind.TEXT,
@@ -74,6 +89,7 @@ class QuantumTasks:
         a program that the device cannot run, a job token that is not a living job's. DeviceOfflineException and
         DeviceRetiredException come after the associations have been looked at.
         """
+        requests.refuse_unknown(request, _CREATE_MEMBERS)
         request_hash = requests.hash_of(request)
         requests.check_tags(request.get("tags"))
         token, shots = request["clientToken"], request["shots"]

@@ -24,6 +24,12 @@ from braketeer.store import buckets, devices, jobs, reservations
 MOST_TAGS = 50
 
 
+def refuse_unknown(request: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse a member that botocore's model has and this version does not know how to honour: never ignore it."""
+    if unknown := sorted(set(request) - known):
+        raise ValidationException(f"This version of Braketeer does not support {', '.join(unknown)}")
+
+
 def hash_of(request: dict[str, Any]) -> str:
     """What a client token is tied to: the whole request but the token itself."""
     body = {name: value for name, value in request.items() if name != "clientToken"}

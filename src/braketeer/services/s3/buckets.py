@@ -30,6 +30,8 @@ class BucketOperations(Operations):
             raise NotImplementedHere("Object lock is not available")
         if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
             raise NotImplementedHere("The bucket owner owns every object: other object ownership is not available")
+        if request.get("BucketNamespace", "global") != "global":
+            raise NotImplementedHere("Bucket names are unique over all accounts: other namespaces are not available")
         asked = request.get("CreateBucketConfiguration") or {}
         if asked.get("Location") or asked.get("Bucket"):
             raise NotImplementedHere("Directory buckets are not available")

@@ -1,0 +1,1 @@
+"""Speed and memory, measured in one run as medians and ratios. Nothing here is asserted."""

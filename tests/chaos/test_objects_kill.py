@@ -1,0 +1,108 @@
+"""The object storage is killed while it writes, or out of disk: every object is an old one or a new one, whole."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from braketeer.objects.embedded import EmbeddedObjects
+from braketeer.store.database import Database
+from tests.chaos.objects_writer import KEYS, is_whole, opened
+
+
+def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.chaos.objects_writer", str(folder), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+async def checked(folder: Path, check: Any) -> None:
+    database, objects = await opened(folder)
+    try:
+        await check(database, objects)
+    finally:
+        objects.close()
+        database.close()
+
+
+def names_in_rows(database: Database) -> set[str]:
+    query = "SELECT file FROM object_files UNION SELECT file FROM upload_parts"
+    return database.read_now(lambda c: set(c.exec_driver_sql(query).scalars()))
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "objects").rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_each_object_is_whole(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    finished = dict.fromkeys(KEYS, 0)
+    for life in range(1, 9):
+        begun = dict(finished)
+        writer = started(tmp_path, "overwrite", life)
+        lines: list[str] = []
+        assert writer.stdout is not None
+        reader = threading.Thread(target=lambda out=writer.stdout, lines=lines: lines.extend(out))
+        reader.start()
+        while len(lines) < 12 and writer.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.4))
+        writer.kill()
+        writer.wait()
+        reader.join()
+        writer.stdout.close()
+        for line in lines:
+            if line.endswith("\n"):
+                word, key, generation = line.split()
+                (begun if word == "begin" else finished)[key] = int(generation)
+        assert all(finished.values()), "the writer got somewhere in this life"
+
+        async def check(database: Database, objects: EmbeddedObjects, begun: dict[str, int] = begun) -> None:
+            for key in KEYS:
+                data = await objects.read("bucket", key)
+                assert data is not None
+                assert finished[key] <= is_whole(key, data) <= begun[key]
+            assert names_in_rows(database) <= files_in(tmp_path)
+            await objects.collect_garbage(0)
+
+        asyncio.run(checked(tmp_path, check))
+        asyncio.run(checked(tmp_path, _nothing_unnamed(tmp_path)))
+
+
+def _nothing_unnamed(folder: Path) -> Any:
+    async def check(database: Database, _: EmbeddedObjects) -> None:
+        assert names_in_rows(database) == files_in(folder)
+
+    return check
+
+
+def test_a_full_disk_refuses_and_keeps_what_is_there(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: files cannot grow beyond it, nor can the database."""
+    writer = started(tmp_path, "fill", 4 << 20)
+    output, _ = writer.communicate(timeout=120)
+    lines = [line.split() for line in output.splitlines()]
+    assert [line[1:] for line in lines if line[0] == "refused"] == [
+        [str(8 << 20), "InsufficientStorage", "507"],
+        ["50000", "ServiceUnavailableException", "503"],
+    ]
+
+    async def check(database: Database, objects: EmbeddedObjects) -> None:
+        stored = [line[1] for line in lines if line[0] == "stored"]
+        assert stored
+        for key in ("before", *stored):
+            data = await objects.read("bucket", key)
+            assert data is not None
+            is_whole(key, data)
+        page = await objects.page("bucket")
+        assert [entry.key for entry in page.entries] == sorted(["before", *stored])[:1000]
+        assert names_in_rows(database) == files_in(tmp_path) == set()
+
+    asyncio.run(checked(tmp_path, check))

@@ -1,0 +1,154 @@
+"""The rows of hybrid jobs: queue, claims, cancels, events, and the offsets that make every log line arrive once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from braketeer.domain.lifecycles import JobStatus
+from braketeer.store import jobs
+from braketeer.store.database import Database, opened
+from braketeer.store.tables import metadata
+
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+QPU = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+OTHER_QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with opened(f"sqlite:///{tmp_path / 'x.db'}") as database:
+        database.write_now(lambda tx: metadata.create_all(tx.connection))
+        yield database
+
+
+def add(database: Database, device: str = SV1) -> str:
+    job_id = str(uuid.uuid4())
+    row = {
+        "id": job_id,
+        "account": "000000000000",
+        "region": "us-east-1",
+        "name": "n",
+        "device_arn": device,
+        "status": JobStatus.QUEUED,
+        "request": {},
+        "job_token": f"token of {job_id}",
+        "events": [{"eventType": "QUEUED_FOR_EXECUTION", "timeOfEvent": 0, "message": ""}],
+        "created_at": 0,
+        "ingested": {},
+    }
+    database.write_now(lambda tx: jobs.insert(tx.connection, row))
+    return job_id
+
+
+def claim(database: Database, slots: int = 2) -> str | None:
+    row = database.write_now(lambda tx: jobs.claim_next(tx.connection, 5, slots))
+    return None if row is None else row["id"]
+
+
+def get(database: Database, job_id: str) -> Any:
+    return database.read_now(lambda connection: jobs.get(connection, job_id))
+
+
+def test_jobs_start_in_order_as_far_as_there_are_slots(database: Database) -> None:
+    first, second, third = (add(database, device) for device in (SV1, "local:none/none", SV1))
+    assert [claim(database), claim(database), claim(database)] == [first, second, None]
+    row = get(database, first)
+    assert (row["status"], row["started_at"], row["attempt"]) == ("RUNNING", 5, 1)
+    database.write_now(lambda tx: jobs.finish(tx.connection, second, JobStatus.COMPLETED, 9))
+    assert claim(database) == third
+
+
+def test_a_qpu_takes_one_job_and_holds_up_nobody_else(database: Database) -> None:
+    first, second, other, simulator = (add(database, device) for device in (QPU, QPU, OTHER_QPU, SV1))
+    assert [claim(database, 1), claim(database, 1), claim(database, 1), claim(database, 1)] == [
+        first,
+        other,
+        simulator,
+        None,
+    ]
+    database.write_now(lambda tx: jobs.request_cancel(tx.connection, first, 6))
+    assert claim(database, 1) is None, "a job that is being cancelled still has its device"
+    database.write_now(lambda tx: jobs.finish(tx.connection, first, JobStatus.CANCELLED, 7))
+    assert claim(database, 1) == second
+
+
+def test_many_claimers_never_get_the_same_job(database: Database) -> None:
+    for _ in range(20):
+        add(database)
+    claimed: list[str | None] = []
+    threads = [threading.Thread(target=lambda: claimed.append(claim(database, 15))) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    got = [job_id for job_id in claimed if job_id is not None]
+    assert len(got) == len(set(got)) == 15
+
+
+def test_cancelling(database: Database) -> None:
+    job_id = add(database)
+
+    def cancel() -> JobStatus | None:
+        return database.write_now(lambda tx: jobs.request_cancel(tx.connection, job_id, 8))
+
+    assert cancel() is JobStatus.QUEUED
+    row = get(database, job_id)
+    assert (row["status"], row["ended_at"], row["events"][-1]["eventType"]) == ("CANCELLED", 8, "CANCELLED")
+    assert cancel() is JobStatus.CANCELLED
+    job_id = add(database)
+    claim(database)
+    assert [cancel(), cancel()] == [JobStatus.RUNNING, JobStatus.CANCELLING]
+    assert database.write_now(lambda tx: jobs.request_cancel(tx.connection, "unknown", 8)) is None
+
+
+def test_an_ended_job_stays_what_it_became(database: Database) -> None:
+    job_id = add(database)
+    claim(database)
+
+    def finish(status: JobStatus, reason: str | None) -> bool:
+        return database.write_now(lambda tx: jobs.finish(tx.connection, job_id, status, 9, reason))
+
+    assert finish(JobStatus.FAILED, "x" * 2000)
+    assert not finish(JobStatus.COMPLETED, None)
+    row = get(database, job_id)
+    assert (row["status"], row["failure_reason"], row["ended_at"]) == ("FAILED", "x" * 1024, 9)
+
+
+def test_twenty_events_are_kept_with_the_first_and_the_newest(database: Database) -> None:
+    job_id = add(database)
+    for n in range(1, 41):
+        database.write_now(lambda tx, n=n: jobs.add_event(tx.connection, job_id, f"E{n}", "m" * 3000, n))  # type: ignore[misc]
+    events = get(database, job_id)["events"]
+    assert [event["timeOfEvent"] for event in events] == [0, *range(22, 41)]
+    assert len(events[-1]["message"]) == 2500
+
+
+def test_an_offset_moves_only_from_where_it_is(database: Database) -> None:
+    job_id = add(database)
+
+    def advance(offset: int, new: int, file: str = "log") -> bool:
+        return database.write_now(lambda tx: jobs.advance_ingested(tx.connection, job_id, file, offset, new))
+
+    assert [advance(0, 10), advance(0, 10), advance(10, 15), advance(0, 3, "other")] == [True, False, True, True]
+    assert get(database, job_id)["ingested"] == {"log": 15, "other": 3}
+
+
+def test_positions_are_counted_within_the_device_and_up_to_sixteen(database: Database) -> None:
+    add(database, QPU)
+    queued = [add(database) for _ in range(20)]
+    positions = [database.read_now(lambda c, i=i: jobs.queue_position(c, jobs.get(c, i))) for i in queued]  # type: ignore
+    assert positions == [*range(1, 17), 16, 16, 16, 16]
+
+
+def test_a_job_is_found_by_its_token(database: Database) -> None:
+    job_id = add(database)
+    found = database.read_now(lambda connection: jobs.by_token(connection, f"token of {job_id}"))
+    assert found is not None
+    assert found["id"] == job_id
+    assert database.read_now(lambda connection: jobs.by_token(connection, "another")) is None
