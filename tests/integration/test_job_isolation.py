@@ -14,11 +14,12 @@ from braketeer.work import sandbox
 from tests.integration.job_host import BUCKET, JobHost, archive, until
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHost]:
+@pytest.fixture(scope="module", params=["bubblewrap", "bubblewrap-user"])
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHost]:
+    """Root starts jobs as nobody; anybody else, and root where that fails, in a user namespace."""
     if not sandbox.probe().isolates:
         pytest.skip(f"no sandbox here: {sandbox.probe().reason}")
-    started = JobHost(tmp_path_factory.mktemp("host"), "bubblewrap", memory_bytes=3 << 29).start()
+    started = JobHost(tmp_path_factory.mktemp("host"), request.param, memory_bytes=3 << 29).start()
     yield started
     started.close()
 

@@ -86,7 +86,7 @@ def test_the_environment_is_the_contracts_and_nothing_of_the_services(
 import json, os
 from pathlib import Path
 inner = {name: Path(os.environ[name]).exists() for name in ("AMZN_BRAKET_HP_FILE", "AMZN_BRAKET_CHECKPOINT_DIR")}
-out = {"environment": dict(os.environ), "there": inner, "cwd": sorted(os.listdir("."))}
+out = {"environment": dict(os.environ), "there": inner, "cwd": sorted(set(os.listdir(".")) - {"__pycache__"})}
 Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "seen.json").write_text(json.dumps(out))
 """
     window = "arn:aws:braket:us-east-1:000000000000:reservation/x"

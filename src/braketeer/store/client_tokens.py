@@ -5,7 +5,7 @@ The primary key of the table is what makes it hold: two transactions that insert
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.accounts import Caller
@@ -13,6 +13,18 @@ from braketeer.domain.errors import ServiceError, ValidationException
 from braketeer.store.tables import client_tokens
 
 KEPT_MS = 48 * 3600 * 1000
+
+# Statements of the hot paths are built once: building one costs more than running it.
+_FIND = select(client_tokens.c.request_hash, client_tokens.c.resource).where(
+    client_tokens.c.account == bindparam("of_account"),
+    client_tokens.c.region == bindparam("of_region"),
+    client_tokens.c.operation == bindparam("of_operation"),
+    client_tokens.c.token == bindparam("of_token"),
+)
+_INSERT_IF_NEW = {
+    "sqlite": sqlite.insert(client_tokens).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(client_tokens).on_conflict_do_nothing(),
+}
 
 
 def claim(
@@ -29,20 +41,16 @@ def claim(
 
     The same token with another body raises ``mismatch`` (ConflictException where the operation models it).
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    inserted = connection.execute(
-        dialect.insert(client_tokens)
-        .values(
-            account=caller.account,
-            region=caller.region,
-            operation=operation,
-            token=token,
-            request_hash=request_hash,
-            resource=resource,
-            created_at=now_ms,
-        )
-        .on_conflict_do_nothing()
-    )
+    row = {
+        "account": caller.account,
+        "region": caller.region,
+        "operation": operation,
+        "token": token,
+        "request_hash": request_hash,
+        "resource": resource,
+        "created_at": now_ms,
+    }
+    inserted = connection.execute(_INSERT_IF_NEW[connection.dialect.name], row)
     if inserted.rowcount:
         return resource
     return _resource(find(connection, caller, operation, token), request_hash, mismatch) or resource
@@ -50,14 +58,8 @@ def claim(
 
 def find(connection: Connection, caller: Caller, operation: str, token: str) -> tuple[str, str] | None:
     """(request hash, resource) of a token that was used, or None."""
-    row = connection.execute(
-        select(client_tokens.c.request_hash, client_tokens.c.resource).where(
-            client_tokens.c.account == caller.account,
-            client_tokens.c.region == caller.region,
-            client_tokens.c.operation == operation,
-            client_tokens.c.token == token,
-        )
-    ).one_or_none()
+    place = {"of_account": caller.account, "of_region": caller.region, "of_operation": operation, "of_token": token}
+    row = connection.execute(_FIND, place).one_or_none()
     return None if row is None else (row.request_hash, row.resource)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.store.tables import device_states
+
+_FIND = select(device_states).where(device_states.c.device_arn == bindparam("of_device"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class DeviceState:
 
 
 def state(connection: Connection, device_arn: str) -> DeviceState | None:
-    row = connection.execute(select(device_states).where(device_states.c.device_arn == device_arn)).one_or_none()
+    row = connection.execute(_FIND, {"of_device": device_arn}).one_or_none()
     return None if row is None else DeviceState(row.status, bool(row.reservable))
 
 

@@ -10,13 +10,68 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, literal_column, select, true, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, select, true, update
 
 from braketeer.domain.lifecycles import MOST_WORKER_DEATHS, TaskStatus
 from braketeer.domain.queue import Head
 from braketeer.store.tables import quantum_task_actions, quantum_tasks
 
 _t = quantum_tasks.c
+_HELD = (TaskStatus.RUNNING, TaskStatus.CANCELLING)
+
+# Statements of the hot paths are built once: building one costs more than running it.
+_ADD = insert(quantum_tasks)
+_ADD_ACTION = insert(quantum_task_actions)
+_GET = select(quantum_tasks).where(_t.id == bindparam("of_id"))
+_ACTION = select(quantum_task_actions.c.action).where(quantum_task_actions.c.task_id == bindparam("of_id"))
+_AHEAD = select(func.count()).select_from(
+    select(literal_column("1"))
+    .where(
+        _t.device_arn == bindparam("of_device_arn"),
+        _t.status == literal_column("'QUEUED'"),
+        (_t.priority < bindparam("of_priority"))
+        | ((_t.priority == bindparam("of_priority")) & (_t.sequence < bindparam("of_sequence"))),
+    )
+    .limit(bindparam("cap"))
+    .subquery()
+)
+# A literal, not a parameter: only so do the databases see that the partial index of the queue serves.
+_HEAD = (
+    select(_t.id, _t.memory_bytes)
+    .where(_t.device_arn == bindparam("of_device"), _t.status == literal_column("'QUEUED'"))
+    .order_by(_t.priority, _t.sequence)
+    .limit(1)
+)
+_CLAIM = (
+    update(quantum_tasks)
+    .where(_t.id == bindparam("of_id"), _t.status == TaskStatus.QUEUED)
+    .values(
+        status=TaskStatus.RUNNING,
+        started_at=bindparam("now"),
+        attempt=_t.attempt + 1,
+        lease_owner=bindparam("owner"),
+        lease_until=bindparam("until"),
+    )
+    .returning(quantum_tasks)
+)
+_HOLDS = select(_t.status).where(
+    _t.id == bindparam("of_id"),
+    _t.attempt == bindparam("of_attempt"),
+    _t.lease_owner == bindparam("of_owner"),
+    _t.status.in_(_HELD),
+)
+_FINISH = (
+    update(quantum_tasks)
+    .where(_t.id == bindparam("of_id"), _t.status.in_(_HELD))
+    .values(
+        status=bindparam("end"),
+        ended_at=bindparam("now"),
+        failure_reason=bindparam("reason"),
+        successful_shots=bindparam("successful"),
+        lease_owner=None,
+        lease_until=None,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +95,27 @@ class Claim:
 
 def add(connection: Connection, action: str, row: Mapping[str, Any]) -> None:
     """A new QUEUED task at the end of its queue."""
-    connection.execute(insert(quantum_tasks).values(status=TaskStatus.QUEUED, **row))
-    connection.execute(insert(quantum_task_actions).values(task_id=row["id"], action=action))
+    connection.execute(_ADD, {**row, "status": TaskStatus.QUEUED})
+    connection.execute(_ADD_ACTION, {"task_id": row["id"], "action": action})
 
 
 def get(connection: Connection, task_id: str) -> RowMapping | None:
-    return connection.execute(select(quantum_tasks).where(_t.id == task_id)).mappings().one_or_none()
+    return connection.execute(_GET, {"of_id": task_id}).mappings().one_or_none()
 
 
 def tasks_ahead(connection: Connection, row: RowMapping, cap: int) -> int:
     """How many queued tasks of the device start before this one; counting stops at ``cap``."""
-    before = (
-        select(literal_column("1"))
-        .where(
-            _t.device_arn == row["device_arn"],
-            _t.status == TaskStatus.QUEUED,
-            (_t.priority < row["priority"]) | ((_t.priority == row["priority"]) & (_t.sequence < row["sequence"])),
-        )
-        .limit(cap)
-        .subquery()
-    )
-    return connection.execute(select(func.count()).select_from(before)).scalar_one()
+    place = {name: row[name] for name in ("device_arn", "priority", "sequence")}
+    return connection.execute(
+        _AHEAD, {f"of_{name}": value for name, value in place.items()} | {"cap": cap}
+    ).scalar_one()
 
 
 def queued(connection: Connection, device_arn: str, priority: int, cap: int) -> int:
     """The depth of one queue of a device; counting stops at ``cap``."""
     rows = (
         select(literal_column("1"))
-        .where(_t.device_arn == device_arn, _t.status == TaskStatus.QUEUED, _t.priority == priority)
+        .where(_t.device_arn == device_arn, _t.status == literal_column("'QUEUED'"), _t.priority == priority)
         .limit(cap)
         .subquery()
     )
@@ -78,12 +126,7 @@ def heads(connection: Connection, device_arns: Iterable[str]) -> list[Head]:
     """The task that each of these devices starts next, for the devices that have one waiting."""
     found = []
     for device_arn in device_arns:
-        row = connection.execute(
-            select(_t.id, _t.memory_bytes)
-            .where(_t.device_arn == device_arn, _t.status == TaskStatus.QUEUED)
-            .order_by(_t.priority, _t.sequence)
-            .limit(1)
-        ).one_or_none()
+        row = connection.execute(_HEAD, {"of_device": device_arn}).one_or_none()
         if row is not None:
             found.append(Head(row.id, device_arn, row.memory_bytes))
     return found
@@ -91,23 +134,11 @@ def heads(connection: Connection, device_arns: Iterable[str]) -> list[Head]:
 
 def claim(connection: Connection, task_id: str, owner: str, lease_until: int, now_ms: int) -> Claim | None:
     """QUEUED -> RUNNING under a lease (real time, epoch seconds); None where somebody else was first."""
-    row = connection.execute(
-        update(quantum_tasks)
-        .where(_t.id == task_id, _t.status == TaskStatus.QUEUED)
-        .values(
-            status=TaskStatus.RUNNING,
-            started_at=now_ms,
-            attempt=_t.attempt + 1,
-            lease_owner=owner,
-            lease_until=lease_until,
-        )
-        .returning(quantum_tasks)
-    ).one_or_none()
+    terms = {"of_id": task_id, "now": now_ms, "owner": owner, "until": lease_until}
+    row = connection.execute(_CLAIM, terms).one_or_none()
     if row is None:
         return None
-    action = connection.execute(
-        select(quantum_task_actions.c.action).where(quantum_task_actions.c.task_id == task_id)
-    ).scalar_one()
+    action = connection.execute(_ACTION, {"of_id": task_id}).scalar_one()
     return Claim(
         id=row.id,
         account=row.account,
@@ -127,14 +158,8 @@ def claim(connection: Connection, task_id: str, owner: str, lease_until: int, no
 
 def holds(connection: Connection, claim: Claim, owner: str) -> TaskStatus | None:
     """RUNNING or CANCELLING while ``owner`` holds the task by this very attempt, else None: a stale report."""
-    status = connection.execute(
-        select(_t.status).where(
-            _t.id == claim.id,
-            _t.attempt == claim.attempt,
-            _t.lease_owner == owner,
-            _t.status.in_([TaskStatus.RUNNING, TaskStatus.CANCELLING]),
-        )
-    ).scalar_one_or_none()
+    terms = {"of_id": claim.id, "of_attempt": claim.attempt, "of_owner": owner}
+    status = connection.execute(_HOLDS, terms).scalar_one_or_none()
     return None if status is None else TaskStatus(status)
 
 
@@ -148,18 +173,8 @@ def finish(
     successful_shots: int | None = None,
 ) -> None:
     """RUNNING or CANCELLING -> a final status. Call it in the transaction in which ``holds`` said so."""
-    connection.execute(
-        update(quantum_tasks)
-        .where(_t.id == task_id, _t.status.in_([TaskStatus.RUNNING, TaskStatus.CANCELLING]))
-        .values(
-            status=status,
-            ended_at=now_ms,
-            failure_reason=failure_reason,
-            successful_shots=successful_shots,
-            lease_owner=None,
-            lease_until=None,
-        )
-    )
+    terms = {"of_id": task_id, "end": status, "now": now_ms, "reason": failure_reason, "successful": successful_shots}
+    connection.execute(_FINISH, terms)
 
 
 def give_back(connection: Connection, claim: Claim, owner: str, now_ms: int, *, worker_died: bool) -> None:
@@ -216,9 +231,7 @@ def extend_leases(connection: Connection, task_ids: Sequence[str], owner: str, l
 
 def any_expired(connection: Connection, lease_before: int) -> bool:
     """Whether ``recover`` with the same argument would find anything."""
-    query = select(_t.id).where(
-        _t.status.in_([TaskStatus.RUNNING, TaskStatus.CANCELLING]), _t.lease_until < lease_before
-    )
+    query = select(_t.id).where(_t.status.in_(_HELD), _t.lease_until < lease_before)
     return connection.execute(query.limit(1)).first() is not None
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from braketeer.store.tables import tags
+
+_OF = select(tags.c.key, tags.c.value).where(tags.c.resource_arn == bindparam("arn")).order_by(tags.c.key)
 
 
 def of(connection: Connection, arn: str) -> dict[str, str]:
     """Key to value, in the order of the keys."""
-    rows = connection.execute(select(tags.c.key, tags.c.value).where(tags.c.resource_arn == arn).order_by(tags.c.key))
-    return {row.key: row.value for row in rows}
+    return {row.key: row.value for row in connection.execute(_OF, {"arn": arn})}
 
 
 def of_many(connection: Connection, arns: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -26,11 +27,11 @@ def of_many(connection: Connection, arns: Iterable[str]) -> dict[str, dict[str, 
 
 def put(connection: Connection, arn: str, values: Mapping[str, str]) -> None:
     """Set these tags; others stay."""
+    if not values:
+        return
     remove(connection, arn, values)
-    if values:
-        connection.execute(
-            insert(tags), [{"resource_arn": arn, "key": key, "value": value} for key, value in values.items()]
-        )
+    rows = [{"resource_arn": arn, "key": key, "value": value} for key, value in values.items()]
+    connection.execute(insert(tags), rows)
 
 
 def remove(connection: Connection, arn: str, keys: Iterable[str]) -> None:

@@ -17,7 +17,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 
 from braketeer import quantum
 from braketeer.devices.catalogue import Catalogue
@@ -179,7 +178,7 @@ class Dispatcher:
     async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, int | None]) -> None:
         """Store the result and say COMPLETED, in one transaction, if the claim still stands."""
         document, successful_shots = outcome
-        key = str(PurePosixPath(claim.output_prefix) / "results.json")
+        key = f"{claim.output_prefix}/results.json"  # to the letter what clients make of outputS3Directory
         body = await self._objects.prepare(document)
 
         def finish(transaction: Transaction) -> None:

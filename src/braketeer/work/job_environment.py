@@ -40,7 +40,6 @@ def environment(spec: JobSpec, paths: SeenPaths, cpus: int, path: str) -> dict[s
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "TRUE",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "BRAKETEER_JOB_ID": spec.job_id,
     }
     return variables | _aws(spec) | _braket(spec, paths) | _sagemaker(spec, paths, cpus)

@@ -242,7 +242,8 @@ def bubblewrap(
     argv += _folder("/home/job", folder.path / "home")
     argv += _folder("/opt/ml", folder.ml)
     argv += ["--symlink", "/opt/ml", "/opt/braket"]
-    return argv + _folder(checkpoints, folder.checkpoints)
+    argv += _folder(checkpoints, folder.checkpoints)
+    return [*argv, "--remount-ro", "/"]  # what is left is memory that nobody counts
 
 
 @lru_cache(maxsize=8)
