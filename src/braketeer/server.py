@@ -164,6 +164,11 @@ class Service:
             asyncio.create_task(self._keep_house(), name="housekeeping"),
         ]
 
+    async def prepare_to_stop(self) -> None:
+        """While requests are still answered: jobs that are to end save their results through S3."""
+        if self.settings.stop_jobs:
+            await self.jobs.end_jobs()
+
     async def close(self) -> None:
         for task in self._background:
             task.cancel()
@@ -219,9 +224,18 @@ async def _answer_requests(service: Service, listener: socket.socket) -> None:
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: setattr(server, "should_exit", True))
+        loop.add_signal_handler(number, asked.set)
+
+    async def stop_when_asked() -> None:
+        await asked.wait()
+        await service.prepare_to_stop()
+        server.should_exit = True
+
+    stopping = asyncio.create_task(stop_when_asked(), name="stop")
     await server.serve(sockets=[listener])
+    stopping.cancel()
 
 
 class _Server(uvicorn.Server):

@@ -23,7 +23,8 @@ checkpoints = Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"])
 n = 0
 while not (checkpoints / "stop").exists() and n < {last}:
     print("count", n, flush=True)
-    (checkpoints / "at").write_text(str(n))
+    (checkpoints / "next").write_text(str(n))
+    (checkpoints / "next").rename(checkpoints / "at")
     n += 1
     time.sleep(0.005)
 print("counted to", n, flush=True)

@@ -67,11 +67,14 @@ def _engine() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
+    from braketeer.config import Settings
     from braketeer.work import sandbox
 
-    choice = sandbox.probe()
-    state = "ok" if choice.name == "bubblewrap" else "note"
-    yield Finding(state, "sandbox of hybrid jobs", f"{choice.name}: {choice.reason}")
+    choice = sandbox.probe(Settings.of().job_python)
+    weaker = "" if choice.isolates else "; jobs run as plain processes that can read what the service can"
+    yield Finding(
+        "ok" if choice.isolates else "note", "sandbox of hybrid jobs", f"{choice.name}: {choice.reason}{weaker}"
+    )
 
 
 def _clients() -> Iterator[Finding]:

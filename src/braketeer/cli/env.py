@@ -17,6 +17,7 @@ def env(
     account: Annotated[str, typer.Option(help="Whose key.")] = "default",
 ) -> None:
     """Print `export NAME=value` lines; use it as: eval "$(braketeer env)"."""
+    variables = service.access(data_dir, port, account).variables()
     typer.echo(f"unset {' '.join(service.CLEARED)}")
-    for name, value in service.access(data_dir, port, account).variables().items():
+    for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
