@@ -59,6 +59,7 @@ def meant_otherwise(case: dict[str, Any], message: str) -> bool:
             "is not a role of account",
             "is not supported",
             "belongs to another account",
+            "cannot cancel",  # a task that has ended before the case could cancel it
             "have the same name",  # twenty channels, all called alike
         )
     )

@@ -10,11 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.services import BELL, SV1, RunningService, openqasm, running, until
 
-# About half a second of work, so that a kill finds it running.
+# About a second of work, so that a kill finds it running.
 HEAVY = (
-    "OPENQASM 3.0;\nqubit[22] q;\n"
+    "OPENQASM 3.0;\nqubit[24] q;\n"
     + "".join(
-        f"h q[{i}];\ncnot q[{i}], q[{(i + 1) % 22}];\nrx(0.{i + 1}) q[{i}];\n" for _ in range(6) for i in range(22)
+        f"h q[{i}];\ncnot q[{i}], q[{(i + 1) % 24}];\nrx(0.{i + 1}) q[{i}];\n" for _ in range(6) for i in range(24)
     )
     + "#pragma braket result probability q[0]\n"
 )
@@ -122,15 +122,23 @@ def test_accepted_tasks_survive_kills_and_are_answered_once(service: RunningServ
 
 
 def test_a_running_task_is_computed_again_after_a_kill(service: RunningService) -> None:
-    arns = [service.create_task(source=HEAVY, shots=0) for _ in range(4)]
-    braket = service.client("braket")
-    until(lambda: [braket.get_quantum_task(quantumTaskArn=arn)["status"] for arn in arns], lambda s: "RUNNING" in s)
+    arns = create_heavy_tasks(service, 6)
     service.kill()
     service.start()
     for arn in arns:
         task = service.wait_for_task(arn, 120)
         assert task["status"] == "COMPLETED", task
         assert sum(service.result(task)["resultTypes"][0]["value"]) == pytest.approx(1)
+
+
+def create_heavy_tasks(service: RunningService, count: int) -> list[str]:
+    """ARNs of tasks of which at least one is running, when this returns."""
+    service.client("s3").create_bucket(Bucket="results")
+    braket = service.client("braket")
+    request = {"deviceArn": SV1, "shots": 0, "outputS3Bucket": "results", "outputS3KeyPrefix": "tasks"}
+    arns = [braket.create_quantum_task(action=openqasm(HEAVY), **request)["quantumTaskArn"] for _ in range(count)]
+    until(lambda: braket.get_quantum_task(quantumTaskArn=arns[1])["status"], lambda status: status != "QUEUED")
+    return arns
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
@@ -165,9 +173,7 @@ def test_a_worker_that_is_killed_costs_its_task_an_attempt_and_no_other(service:
         children = psutil.Process(service.process.pid).children()
         return [child for child in children if "braketeer.work.task_worker" in " ".join(child.cmdline())]
 
-    arns = [service.create_task(source=HEAVY, shots=0) for _ in range(6)]
-    braket = service.client("braket")
-    until(lambda: [braket.get_quantum_task(quantumTaskArn=arn)["status"] for arn in arns], lambda s: "RUNNING" in s)
+    arns = create_heavy_tasks(service, 6)
     for worker in workers():
         worker.kill()
     assert [service.wait_for_task(arn, 120)["status"] for arn in arns] == ["COMPLETED"] * 6
