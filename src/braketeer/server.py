@@ -43,6 +43,7 @@ from braketeer.work import sandbox
 from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.jobs import JobSettings, JobSupervisor
 from braketeer.work.programs import ProgramCheck
+from braketeer.work.workers import WorkerNotStarted
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +182,10 @@ class Service:
         self.database.close()
 
     async def _warm_up(self) -> None:
-        await asyncio.gather(self.dispatcher.warm(), self.program_check.start())
+        try:
+            await asyncio.gather(self.dispatcher.warm(), self.program_check.start())
+        except WorkerNotStarted as trouble:
+            log.warning("a worker could not be started; it is tried again with the next task: %s", trouble)
 
     async def _keep_house(self) -> None:
         while True:
@@ -229,8 +233,16 @@ async def _answer_requests(service: Service, listener: socket.socket) -> None:
         loop.add_signal_handler(number, asked.set)
 
     async def stop_when_asked() -> None:
+        """The first signal stops in good order; a second one does not wait for that."""
         await asked.wait()
-        await service.prepare_to_stop()
+        asked.clear()
+        preparing = asyncio.create_task(service.prepare_to_stop())
+        again = asyncio.create_task(asked.wait())
+        await asyncio.wait({preparing, again}, return_when=asyncio.FIRST_COMPLETED)
+        if preparing.done() and (problem := preparing.exception()) is not None:
+            log.error("jobs could not be ended in good order", exc_info=problem)
+        preparing.cancel()
+        again.cancel()
         server.should_exit = True
 
     stopping = asyncio.create_task(stop_when_asked(), name="stop")

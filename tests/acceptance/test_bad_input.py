@@ -5,6 +5,8 @@ import io
 import json
 import socket
 import tarfile
+import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from braketeer.cli.service import is_healthy
 from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm
 
 pytestmark = pytest.mark.xdist_group("service")
@@ -114,6 +117,9 @@ def test_what_boto3_does_not_check_is_checked_here(service: RunningService) -> N
     assert refusal(braket.search_devices, filters=[{"name": "deviceArn", "values": ["x"]}] * 11)[1] == 400
     assert refusal(braket.search_quantum_tasks, filters=[], maxResults=101)[1] == 400
     assert refusal(braket.search_quantum_tasks, filters=[], nextToken="made up")[0] == "ValidationException"
+    for value in ("1e300", "-1e18", "never"):
+        late = [{"name": "createdAt", "operator": "GT", "values": [value]}]
+        assert refusal(braket.search_quantum_tasks, filters=late)[0] == "ValidationException"
 
 
 def job(service: RunningService, **change: Any) -> dict[str, Any]:
@@ -209,3 +215,33 @@ def test_nothing_listens_beyond_loopback(service: RunningService) -> None:
         )
         with pytest.raises(EndpointConnectionError):
             client.get_caller_identity()
+
+
+def test_a_result_below_the_longest_prefix_can_be_read(service: RunningService) -> None:
+    for prefix in ("p" * 1024, "\u00e9" * 1024, "tasks/", "a//b"):
+        task = service.wait_for_task(service.create_task(outputS3KeyPrefix=prefix))
+        assert task["outputS3Directory"].startswith(prefix)
+        assert len(service.result(task)["measurements"]) == 100
+    too_long = {"Bucket": "results", "Key": "k" * 1025, "Body": b""}
+    assert refusal(service.client("s3").put_object, **too_long)[0] == "KeyTooLongError"
+
+
+def test_a_program_that_takes_long_to_read_holds_nobody_up(service: RunningService, task: dict[str, Any]) -> None:
+    slow = "OPENQASM 3.0;\nqubit q;\nint x = 0;\nfor int i in [0:290000] { x = " + "1+" * 150 + "1; }\nh q;\n"
+    answers: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            assert is_healthy(service.access.endpoint)
+            answers.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    code, _, message = refusal(service.client("braket").create_quantum_task, **(task | {"action": openqasm(slow)}))
+    over.set()
+    thread.join()
+    assert code == "ValidationException"
+    assert "to read" in message or "statements" in message
+    assert len(answers) > 10  # it was asked all the while, and answered

@@ -235,3 +235,14 @@ def test_the_same_token_by_many_callers_is_one_task(service: RunningService) -> 
     with pytest.raises(ClientError, match="ValidationException") as refusal:
         clients[0].create_quantum_task(**(request | {"shots": 11}))
     assert "different request parameters" in refusal.value.response["Error"]["Message"]
+
+
+def test_a_cancel_is_heard_while_the_worker_still_starts(service: RunningService) -> None:
+    arns = create_heavy_tasks(service, 3)
+    service.kill()
+    service.start()
+    braket = service.client("braket")
+    for arn in arns:
+        braket.cancel_quantum_task(quantumTaskArn=arn)
+    assert [service.wait_for_task(arn)["status"] for arn in arns] == ["CANCELLED"] * 3
+    assert service.wait_for_task(service.create_task())["status"] == "COMPLETED"

@@ -132,3 +132,11 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
         database.write_now(lambda tx: tx.connection.exec_driver_sql("UPDATE alembic_version SET version_num='9999'"))
     with pytest.raises(RuntimeError, match="newer version"):
         migrations.upgrade(url)
+
+
+def test_trouble_of_the_database_is_nobodys_mistake(database: Database) -> None:
+    """A statement that fails for want of room, or a read that cannot be done, may be tried again: never a 500."""
+    with pytest.raises(ServiceUnavailableException):
+        database.read_now(lambda connection: connection.execute(text("SELECT * FROM no_such_table")))
+    with pytest.raises(ServiceUnavailableException):
+        database.write_now(lambda tx: tx.connection.execute(text("INSERT INTO no_such_table VALUES (1)")))

@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent / "demo_job"
 
 def demo() -> None:
     """Start a service, create a hybrid job with the real AWS CLI, show its progress and outcome, stop the service."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     with service.started() as (access, data_dir), tempfile.TemporaryDirectory(prefix="braketeer-demo-") as scratch:
         console.print(f"[bold]Braketeer[/] answers the Amazon Braket API at {access.endpoint} (data in {data_dir})")

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from braketeer.cli import service
 from braketeer.cli.problems import Problem
-from braketeer.config import default_data_dir
+from braketeer.config import SettingError, Settings, default_data_dir, python_minor
 
 MARKS = {"ok": "[green]ok     [/]", "note": "[yellow]note   [/]", "missing": "[red]missing[/]"}
 
@@ -32,14 +34,14 @@ class Finding:
 
 
 def doctor(
-    port: Annotated[int | None, typer.Option(help="Port of the service.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the service.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Data directory of the service.")] = None,
 ) -> None:
     """Say what works here and what does not; exit code 1 when something is missing."""
-    console = Console(highlight=False)
-    findings = [*_python(), *_engine(), *_sandbox(), *_clients(), *_data(data_dir), *_running(data_dir, port)]
+    console = Console(highlight=False, soft_wrap=True)
+    findings = [*_python(), *_engine(), *_settings(), *_aws_cli(), *_data(data_dir), *_running(data_dir, port)]
     for finding in findings:
-        console.print(f"{MARKS[finding.state]} {finding.subject}: {finding.text}", soft_wrap=True)
+        console.print(f"{MARKS[finding.state]} {finding.subject}: {escape(finding.text)}")
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
@@ -55,33 +57,64 @@ def _engine() -> Iterator[Finding]:
         yield Finding("ok", "engine", "prism-q computes quantum tasks")
     else:
         yield Finding("note", "engine", "prism-q has no wheel for this platform; the slower numpy engine computes")
-    from braketeer.config import Settings
+
+
+def _settings() -> Iterator[Finding]:
+    """What follows from the settings, which here are those of the environment; nothing does while one is wrong."""
+    try:
+        settings = Settings.of()
+    except SettingError as problem:
+        yield Finding("missing", "settings", str(problem))
+        return
+    yield from _memory(settings)
+    yield from _sandbox(settings)
+    yield from _job_environment(settings.job_python)
+
+
+def _memory(settings: Settings) -> Iterator[Finding]:
     from braketeer.devices.catalogue import Catalogue
     from braketeer.server import task_memory
 
-    memory = task_memory(Settings.of())
+    memory = task_memory(settings)
     qubits = Catalogue(memory).limits("arn:aws:braket:::device/quantum-simulator/amazon/sv1").max_qubits
     yield Finding(
         "ok", "memory", f"{memory / 2**30:.1f} GiB for quantum tasks on {os.cpu_count()} cores: SV1 has {qubits} qubits"
     )
 
 
-def _sandbox() -> Iterator[Finding]:
-    from braketeer.config import Settings
+def _sandbox(settings: Settings) -> Iterator[Finding]:
     from braketeer.work import sandbox
 
-    choice = sandbox.probe(Settings.of().job_python)
+    subject = "sandbox of hybrid jobs"
+    try:
+        choice = sandbox.choose(settings.sandbox, settings.job_python)
+    except sandbox.SandboxError as problem:
+        yield Finding("missing", subject, str(problem))
+        return
     weaker = "" if choice.isolates else "; jobs run as plain processes that can read what the service can"
-    yield Finding(
-        "ok" if choice.isolates else "note", "sandbox of hybrid jobs", f"{choice.name}: {choice.reason}{weaker}"
+    yield Finding("ok" if choice.isolates else "note", subject, f"{choice.name}: {choice.reason}{weaker}")
+
+
+def _job_environment(python: str) -> Iterator[Finding]:
+    """Whether the interpreter that runs hybrid jobs has the SDK; it need not be this one."""
+    subject = "job environment"
+    try:
+        version = f"Python 3.{python_minor(python)}"
+    except SettingError as problem:
+        yield Finding("missing", subject, str(problem))
+        return
+    question = (
+        "from importlib.util import find_spec; raise SystemExit(not (find_spec('braket') and find_spec('braket.jobs')))"
     )
-
-
-def _clients() -> Iterator[Finding]:
-    if importlib.util.find_spec("braket") is not None and importlib.util.find_spec("braket.jobs") is not None:
-        yield Finding("ok", "job environment", "amazon-braket-sdk is installed for hybrid jobs")
+    asked = subprocess.run([python, "-I", "-c", question], capture_output=True, check=False)
+    if asked.returncode == 0:
+        yield Finding("ok", subject, f"{python} ({version}) has amazon-braket-sdk for hybrid jobs")
     else:
-        yield Finding("note", "job environment", "amazon-braket-sdk is not installed: pip install 'braketeer[jobs]'")
+        how = f"{python} -m pip install 'braketeer[jobs]'"
+        yield Finding("note", subject, f"{python} ({version}) has no amazon-braket-sdk for hybrid jobs: {how}")
+
+
+def _aws_cli() -> Iterator[Finding]:
     if importlib.util.find_spec("awscli") is not None or shutil.which("aws"):
         yield Finding("ok", "AWS CLI", "found")
     else:
@@ -89,9 +122,9 @@ def _clients() -> Iterator[Finding]:
 
 
 def _data(data_dir: Path | None) -> Iterator[Finding]:
-    folder = data_dir or default_data_dir()
-    there = folder if folder.exists() else next(parent for parent in folder.parents if parent.exists())
-    if not os.access(there, os.W_OK):
+    folder = (data_dir or default_data_dir()).absolute()
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    if not there.is_dir() or not os.access(there, os.W_OK):
         yield Finding("missing", "data directory", f"{folder} cannot be written")
         return
     free = shutil.disk_usage(there).free / 2**30
@@ -100,12 +133,12 @@ def _data(data_dir: Path | None) -> Iterator[Finding]:
 
 def _running(data_dir: Path | None, port: int | None) -> Iterator[Finding]:
     try:
-        access = service.access(data_dir, port)
-    except Problem as problem:
+        access = service.access_here(data_dir, port)
+    except (Problem, OSError) as problem:
         yield Finding("note", "service", str(problem))
         return
     health = service.is_healthy(access.endpoint)
     if health is None:
         yield Finding("note", "service", f"nothing answers at {access.endpoint}")
     else:
-        yield Finding("ok", "service", f"version {health['version']} answers at {access.endpoint}")
+        yield Finding("ok", "service", f"version {health.get('version')} answers at {access.endpoint}")

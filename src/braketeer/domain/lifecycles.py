@@ -57,10 +57,6 @@ JOB_FINISHED = frozenset(status for status, after in JOB_TRANSITIONS.items() if 
 MOST_WORKER_DEATHS = 2
 
 
-def may_become(now: TaskStatus | JobStatus, then: TaskStatus | JobStatus) -> bool:
-    """Whether the table of the status's kind has this transition."""
-    if isinstance(now, TaskStatus) and isinstance(then, TaskStatus):
-        return then in TASK_TRANSITIONS[now]
-    if isinstance(now, JobStatus) and isinstance(then, JobStatus):
-        return then in JOB_TRANSITIONS[now]
-    return False
+def before(status: TaskStatus) -> frozenset[TaskStatus]:
+    """The statuses from which a task may become ``status``."""
+    return frozenset(earlier for earlier, after in TASK_TRANSITIONS.items() if status in after)

@@ -10,6 +10,8 @@ from typing import Any
 
 from braketeer.domain.errors import ValidationException
 
+MOST_EPOCH_MS = 253_402_300_800_000  # the end of the year 9999
+
 
 class FieldKind(StrEnum):
     TEXT = "text"
@@ -61,6 +63,13 @@ def _parse(item: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> Filter:
 
 def _epoch_ms(name: str, text: str) -> int:
     """ISO 8601, with or without a zone (UTC is meant then), or epoch seconds."""
+    found = _read_time(name, text)
+    if abs(found) > MOST_EPOCH_MS:
+        raise ValidationException(f"Filter {name} takes times of the years 1 to 9999, not '{text[:64]}'")
+    return found
+
+
+def _read_time(name: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:

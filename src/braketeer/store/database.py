@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from braketeer.domain.errors import ServiceUnavailableException
@@ -69,10 +69,13 @@ class Database:
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """``read`` for code in a thread."""
-        with self._engine.connect() as connection:
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN")
-            return work(connection)
+        try:
+            with self._engine.connect() as connection:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN")
+                return work(connection)
+        except OperationalError as problem:
+            raise ServiceUnavailableException(f"The database cannot be read: {_reason(problem)}") from problem
 
     def write_now(self, work: Callable[[Transaction], T]) -> T:
         """``write`` for code in a thread."""
@@ -186,7 +189,7 @@ class _GroupingWriter:
                 raise
             connection.exec_driver_sql("ROLLBACK TO one")
             connection.exec_driver_sql("RELEASE one")
-            return None, error, set()
+            return None, _as_unavailable(error), set()
         connection.exec_driver_sql("RELEASE one")
         return result, None, transaction.topics
 
@@ -229,6 +232,13 @@ def _end_transaction(connection: Connection) -> None:
     with contextlib.suppress(DBAPIError):
         if _in_transaction(connection):
             connection.exec_driver_sql("ROLLBACK")
+
+
+def _as_unavailable(error: Exception) -> Exception:
+    """A full disk and the like are nobody's mistake: the caller may try again."""
+    if isinstance(error, OperationalError):
+        return ServiceUnavailableException(f"The database cannot write: {_reason(error)}")
+    return error
 
 
 def _reason(problem: Exception) -> str:

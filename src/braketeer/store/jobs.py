@@ -32,6 +32,12 @@ def get(connection: Connection, job_id: str) -> RowMapping | None:
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
 
 
+def owned(connection: Connection, job_id: str, account: str, region: str) -> RowMapping | None:
+    """A job of this account in this region; None for any other, existing or not."""
+    query = select(jobs).where(jobs.c.id == job_id, jobs.c.account == account, jobs.c.region == region)
+    return connection.execute(query).mappings().one_or_none()
+
+
 def by_token(connection: Connection, token: str) -> RowMapping | None:
     """The job that a ``jobToken`` belongs to, whatever its status."""
     return connection.execute(select(jobs).where(jobs.c.job_token == token)).mappings().one_or_none()

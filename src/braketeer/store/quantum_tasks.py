@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, select, true, update
 
-from braketeer.domain.lifecycles import MOST_WORKER_DEATHS, TaskStatus
+from braketeer.domain.lifecycles import MOST_WORKER_DEATHS, TASK_FINISHED, TaskStatus, before
 from braketeer.domain.queue import Head
 from braketeer.store.tables import quantum_task_actions, quantum_tasks
 
@@ -23,6 +23,7 @@ _HELD = (TaskStatus.RUNNING, TaskStatus.CANCELLING)
 _ADD = insert(quantum_tasks)
 _ADD_ACTION = insert(quantum_task_actions)
 _GET = select(quantum_tasks).where(_t.id == bindparam("of_id"))
+_OWNED = _GET.where(_t.account == bindparam("of_account"), _t.region == bindparam("of_region"))
 _ACTION = select(quantum_task_actions.c.action).where(quantum_task_actions.c.task_id == bindparam("of_id"))
 _AHEAD = select(func.count()).select_from(
     select(literal_column("1"))
@@ -60,18 +61,19 @@ _HOLDS = select(_t.status).where(
     _t.lease_owner == bindparam("of_owner"),
     _t.status.in_(_HELD),
 )
-_FINISH = (
-    update(quantum_tasks)
-    .where(_t.id == bindparam("of_id"), _t.status.in_(_HELD))
+_FINISH = {
+    end: update(quantum_tasks)
+    .where(_t.id == bindparam("of_id"), _t.status.in_(before(end)))
     .values(
-        status=bindparam("end"),
+        status=end,
         ended_at=bindparam("now"),
         failure_reason=bindparam("reason"),
         successful_shots=bindparam("successful"),
         lease_owner=None,
         lease_until=None,
     )
-)
+    for end in TASK_FINISHED
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,14 @@ def add(connection: Connection, action: str, row: Mapping[str, Any]) -> None:
 
 
 def get(connection: Connection, task_id: str) -> RowMapping | None:
+    """A task, whoever owns it: for the service's own use."""
     return connection.execute(_GET, {"of_id": task_id}).mappings().one_or_none()
+
+
+def owned(connection: Connection, task_id: str, account: str, region: str) -> RowMapping | None:
+    """A task of this account in this region; None for any other, existing or not."""
+    terms = {"of_id": task_id, "of_account": account, "of_region": region}
+    return connection.execute(_OWNED, terms).mappings().one_or_none()
 
 
 def tasks_ahead(connection: Connection, row: RowMapping, cap: int) -> int:
@@ -172,9 +181,9 @@ def finish(
     failure_reason: str | None = None,
     successful_shots: int | None = None,
 ) -> None:
-    """RUNNING or CANCELLING -> a final status. Call it in the transaction in which ``holds`` said so."""
-    terms = {"of_id": task_id, "end": status, "now": now_ms, "reason": failure_reason, "successful": successful_shots}
-    connection.execute(_FINISH, terms)
+    """A held task -> a final status that domain/lifecycles.py allows. Call it in the transaction of ``holds``."""
+    terms = {"of_id": task_id, "now": now_ms, "reason": failure_reason, "successful": successful_shots}
+    connection.execute(_FINISH[status], terms)
 
 
 def give_back(connection: Connection, claim: Claim, owner: str, now_ms: int, *, worker_died: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, select
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, func, select
 
 from braketeer.domain.search import Filter
 
@@ -23,19 +23,20 @@ def newest_first(
     """At most ``limit`` rows of one account and region whose sequence is below ``before`` (None: from the newest)."""
     query = select(table).where(table.c.account == account, table.c.region == region)
     for item in filters:
-        query = query.where(_condition(columns[item.field], item))
+        query = query.where(_condition(columns[item.field], item, connection.dialect.name))
     if before is not None:
         query = query.where(table.c.sequence < before)
     return list(connection.execute(query.order_by(table.c.sequence.desc()).limit(limit)).mappings())
 
 
-def _condition(column: Column[Any], item: Filter) -> ColumnElement[bool]:
+def _condition(column: Column[Any], item: Filter, dialect: str) -> ColumnElement[bool]:
+    in_text = func.strpos if dialect == "postgresql" else func.instr  # LIKE would ignore case on SQLite
     first = item.values[0]
     match item.operator:
         case "EQUAL":
             return column.in_(item.values)
         case "CONTAINS":
-            return column.contains(first, autoescape=True)
+            return in_text(column, first) > 0
         case "LT":
             return column < first
         case "LTE":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -26,15 +28,48 @@ class Secrets:
             raise RuntimeError("A secret in the database was sealed with another key than secret.key") from problem
 
 
-def load_or_create(path: Path) -> Secrets:
-    """The key of ``path``; made, durably, where there is none."""
+def load_or_create(path: Path, *, may_create: bool = True) -> Secrets:
+    """The key of ``path``; made, durably, where there is none and nothing is sealed with one yet (``may_create``).
+
+    RuntimeError where the key is missing though it may not be made, or is no key. An empty file counts as none:
+    nothing was ever sealed with it.
+    """
+    found = _read(path)
+    if not found:
+        if not may_create:
+            state = "is missing" if found is None else "is empty"
+            raise RuntimeError(f"{path} {state}, and what the database holds cannot be read without it: restore it")
+        if found is not None:
+            path.unlink()
+        _write_new(path, Fernet.generate_key())
+        found = path.read_bytes().strip()
     try:
-        return Secrets(path.read_bytes().strip())
+        return Secrets(found)
+    except ValueError as problem:
+        raise RuntimeError(f"{path} holds no key: restore it from a backup") from problem
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes().strip()
     except FileNotFoundError:
-        key = Fernet.generate_key()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return None
+
+
+def _write_new(path: Path, key: bytes) -> None:
+    """Durable when it returns, complete or not there at any instant; a file that is there already stays."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # readable by its owner only
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
-        return Secrets(key)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -29,7 +29,7 @@ from braketeer.store import objects as object_rows
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store import topics
 from braketeer.store.database import Database, Transaction
-from braketeer.work.workers import Defect, Refused, Worker, WorkerDied
+from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,14 @@ HEARTBEAT_SECONDS = 15.0
 PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
-    """A claim and the worker that has it."""
+    """A claim, the worker that has it, and the coroutine that sees it through; ``cancelled`` by a client."""
 
     claim: tasks.Claim
     worker: Worker
+    coroutine: asyncio.Task[None] | None = None
+    cancelled: bool = False
 
 
 class Dispatcher:
@@ -70,10 +72,9 @@ class Dispatcher:
         self._owner = str(uuid.uuid4())
         self._workers = [Worker(worker_memory_bytes) for _ in range(slots)]
         self._idle = list(self._workers)
-        self._running: dict[str, _Running] = {}
+        self._running: set[_Running] = set()
         self._last_device: str | None = None
         self._loops: list[asyncio.Task[None]] = []
-        self._runs: set[asyncio.Task[None]] = set()
 
     async def start(self, *, alone: bool) -> None:
         """Take back what a dead service held (every lease, where ``alone`` on the database), then begin."""
@@ -90,10 +91,11 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Stop claiming and give back what is running: those tasks wait in their old places for the next start."""
-        held = list(self._running.values())
-        for task in [*self._loops, *self._runs]:
-            task.cancel()
-        await asyncio.gather(*self._loops, *self._runs, return_exceptions=True)
+        held = list(self._running)
+        coroutines = [*self._loops, *(run.coroutine for run in held if run.coroutine is not None)]
+        for coroutine in coroutines:
+            coroutine.cancel()
+        await asyncio.gather(*coroutines, return_exceptions=True)
         for run in held:
             await self._give_back(run.claim, worker_died=False)
         await asyncio.gather(*(worker.close() for worker in self._workers))
@@ -103,8 +105,8 @@ class Dispatcher:
             while True:
                 try:
                     await self._fill()
-                except ServiceError as trouble:
-                    log.warning("tasks cannot be claimed: %s", trouble)
+                except Exception:
+                    log.exception("tasks cannot be claimed; it is tried again")
                     await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
                     continue
                 # A finished run makes room and publishes TASKS itself; the timeout is for leases that end unseen.
@@ -113,27 +115,30 @@ class Dispatcher:
     async def _fill(self) -> None:
         """Claim tasks while there is a worker and memory for the next in order."""
         while self._idle:
-            claim = await self._database.write(self._claim_next)
+            used = sum(run.claim.memory_bytes for run in self._running)
+            # What does not fit even alone was refused at create; a machine that has shrunk since must not starve it.
+            free = self._memory_bytes - used if self._running else 2**62
+            claim_next = partial(
+                self._claim_next, last_device=self._last_device, free_slots=len(self._idle), free_memory=free
+            )
+            claim = await self._database.write(claim_next)
             if claim is None:
                 return
+            self._last_device = claim.device_arn
             run = _Running(claim, self._idle.pop())
-            self._running[claim.id] = run
-            task = asyncio.create_task(self._run(run), name=f"task {claim.id}")
-            self._runs.add(task)
-            task.add_done_callback(self._runs.discard)
+            self._running.add(run)
+            run.coroutine = asyncio.create_task(self._run(run), name=f"task {claim.id}")
 
-    def _claim_next(self, transaction: Transaction) -> tasks.Claim | None:
+    def _claim_next(
+        self, transaction: Transaction, *, last_device: str | None, free_slots: int, free_memory: int
+    ) -> tasks.Claim | None:
         heads = tasks.heads(transaction.connection, self._catalogue.computing_arns())
-        used = sum(run.claim.memory_bytes for run in self._running.values())
-        # What does not fit the budget even alone was refused at create; a shrunken machine must not starve it.
-        free = self._memory_bytes - used if self._running else max(self._memory_bytes, 2**62)
-        head = queue.next_to_start(heads, self._last_device, len(self._idle), free)
+        head = queue.next_to_start(heads, last_device, free_slots, free_memory)
         if head is None:
             return None
         lease_until = int(time.time()) + LEASE_SECONDS
         claim = tasks.claim(transaction.connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
         if claim is not None:
-            self._last_device = claim.device_arn
             transaction.notify(topics.task(claim.id))
         return claim
 
@@ -149,13 +154,21 @@ class Dispatcher:
             await self._fail(claim, f"Internal error: {defect}")
         except WorkerDied:
             await self._give_back(claim, worker_died=True)
+        except WorkerNotStarted as trouble:
+            log.warning("task %s waits for a worker: %s", claim.id, trouble)
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+            await self._give_back(claim, worker_died=False)
+        except asyncio.CancelledError:
+            if not run.cancelled:
+                raise  # the service stops
+            await self._give_back(claim, worker_died=False)
         except ServiceError as trouble:
             await self._not_stored(claim, trouble)
         except Exception:
             log.exception("task %s met a defect of the dispatcher", claim.id)
             await self._give_back(claim, worker_died=True)
         finally:
-            self._running.pop(claim.id, None)
+            self._running.discard(run)
             self._idle.append(run.worker)
             self._database.topics.publish([topics.TASKS])
 
@@ -181,22 +194,25 @@ class Dispatcher:
         key = f"{claim.output_prefix}/results.json"  # to the letter what clients make of outputS3Directory
         body = await self._objects.prepare(document)
 
-        def finish(transaction: Transaction) -> None:
+        def finish(transaction: Transaction) -> bool:
+            """Whether the body is in the bucket now."""
             connection, now = transaction.connection, self._clock.now_ms()
             status = tasks.holds(connection, claim, self._owner)
             if status is None:
-                return  # a stale attempt: somebody else has the task, or it has ended
+                return False  # a stale attempt: somebody else has the task, or it has ended
+            transaction.notify(topics.task(claim.id))
             if status is TaskStatus.CANCELLING:
                 tasks.finish(connection, claim.id, TaskStatus.CANCELLED, now)
-            else:
-                # An object that is there already stays as it is: the row is completed with that one.
-                object_rows.insert_if_absent(
-                    connection, claim.output_bucket, key, body, owner=claim.account, now_ms=now
-                )
-                tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, successful_shots=successful_shots)
-            transaction.notify(topics.task(claim.id))
+                return False
+            # An object that is there already stays as it is: the row is completed with that one.
+            stored = object_rows.insert_if_absent(
+                connection, claim.output_bucket, key, body, owner=claim.account, now_ms=now
+            )
+            tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, successful_shots=successful_shots)
+            return stored
 
-        await self._database.write(finish)
+        if not await self._database.write(finish):
+            await self._objects.discard(body)
 
     async def _not_stored(self, claim: tasks.Claim, trouble: ServiceError) -> None:
         """A bucket that was taken away ends the task; a disk that is full makes it wait for better days."""
@@ -239,14 +255,22 @@ class Dispatcher:
             log.warning("task %s keeps its lease until it ends: %s", claim.id, trouble)
 
     async def _cancel_loop(self) -> None:
-        """Kill the worker of a task that somebody cancelled; its run then ends by ``give_back``."""
+        """Stop the runs of tasks that somebody cancelled: that kills their workers, and ``give_back`` ends them."""
         with self._database.topics.subscribe(topics.CANCELLATIONS) as news:
             while True:
                 await news.wait()
-                ids = list(self._running)
-                for task_id in await self._database.read(partial(tasks.cancelling, task_ids=ids)):
-                    if (run := self._running.get(task_id)) is not None:
-                        run.worker.kill()
+                try:
+                    await self._stop_cancelled()
+                except Exception:
+                    log.exception("cancelled tasks cannot be looked up; it is tried again with the next heartbeat")
+
+    async def _stop_cancelled(self) -> None:
+        ids = [run.claim.id for run in self._running]
+        cancelled = set(await self._database.read(partial(tasks.cancelling, task_ids=ids)))
+        for run in self._running:
+            if run.claim.id in cancelled and run.coroutine is not None and not run.cancelled:
+                run.cancelled = True
+                run.coroutine.cancel()
 
     async def _heartbeat_loop(self) -> None:
         """Extend our leases, and take back tasks whose lease has ended: their holder is gone or could not report."""
@@ -254,16 +278,18 @@ class Dispatcher:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
                 if self._running:
-                    await self._database.write(self._extend_leases)
+                    ids = [run.claim.id for run in self._running]
+                    await self._database.write(partial(self._extend_leases, ids=ids))
                 now = int(time.time())
                 if await self._database.read(partial(tasks.any_expired, lease_before=now)):
                     await self._database.write(partial(self._recover, lease_before=now))
-            except ServiceError as trouble:
-                log.warning("leases cannot be extended: %s", trouble)
+                await self._stop_cancelled()  # asked of another process, or unheard in trouble
+            except Exception:
+                log.exception("leases cannot be extended; it is tried again")
 
-    def _extend_leases(self, transaction: Transaction) -> None:
+    def _extend_leases(self, transaction: Transaction, ids: list[str]) -> None:
         until = int(time.time()) + LEASE_SECONDS
-        tasks.extend_leases(transaction.connection, list(self._running), self._owner, until)
+        tasks.extend_leases(transaction.connection, ids, self._owner, until)
 
     def _recover(self, transaction: Transaction, lease_before: int) -> None:
         tasks.recover(transaction.connection, self._clock.now_ms(), lease_before)

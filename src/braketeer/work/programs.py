@@ -7,14 +7,18 @@ import asyncio
 import re
 from importlib import import_module
 
+import orjson
+
 from braketeer import quantum
-from braketeer.domain.errors import ServiceUnavailableException, ValidationException
+from braketeer.domain.errors import ServiceUnavailableException, ThrottlingException, ValidationException
 from braketeer.quantum.circuit import Limits, ProgramError
-from braketeer.work.workers import Defect, Refused, Worker, WorkerDied
+from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
 SECONDS = 2.0
 MEMORY_BYTES = 2 * 2**30
 SMALL = 4096
+CHECKERS = 2
+LONGEST_WAIT_SECONDS = 10.0
 
 # Words whose work is not bounded by the length of the text.
 _UNBOUNDED = re.compile(r"\b(for|while|gate|def|let|pow|ctrl|negctrl|array|const|if|switch|box)\b")
@@ -24,30 +28,64 @@ class ProgramCheck:
     """``check`` says what a program needs, or refuses it with ValidationException."""
 
     def __init__(self) -> None:
-        self._worker = Worker(MEMORY_BYTES)
+        self._workers = [Worker(MEMORY_BYTES) for _ in range(CHECKERS)]
+        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
 
     async def check(self, action: str, limits: Limits, shots: int) -> quantum.Prepared:
-        """What the program needs. Raises ValidationException (naming line and column) where it cannot be run."""
-        if len(action) <= SMALL and not _UNBOUNDED.search(action):
+        """What the program needs. Raises ValidationException (naming line and column) where it cannot be run.
+
+        ThrottlingException when too many programs wait to be read, ServiceUnavailableException when the machine
+        cannot read any.
+        """
+        if is_quick(action):
             try:
                 return quantum.prepare(action, limits, shots)
             except ProgramError as refusal:
                 raise ValidationException(str(refusal)) from refusal
         try:
-            head, _ = await self._worker.call("prepare", (action, limits, shots), SECONDS)
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                worker = await self._idle.get()
+        except TimeoutError as problem:
+            raise ThrottlingException("Too many programs are waiting to be read; try again") from problem
+        try:
+            return await self._check_apart(worker, action, limits, shots)
+        finally:
+            self._idle.put_nowait(worker)
+
+    async def start(self) -> None:
+        """Load what the first check would otherwise wait for."""
+        loading = asyncio.to_thread(import_module, "braketeer.quantum.compute")
+        await asyncio.gather(loading, *(worker.start() for worker in self._workers))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    async def _check_apart(self, worker: Worker, action: str, limits: Limits, shots: int) -> quantum.Prepared:
+        try:
+            head, _ = await worker.call("prepare", (action, limits, shots), SECONDS)
         except Refused as refusal:
             raise ValidationException(str(refusal)) from refusal
         except (TimeoutError, WorkerDied) as problem:
             raise ValidationException(
                 f"The program takes more than {SECONDS:.0f} s or {MEMORY_BYTES >> 30} GiB to read"
             ) from problem
-        except Defect as defect:
-            raise ServiceUnavailableException(f"The program could not be read: {defect}") from defect
+        except (Defect, WorkerNotStarted) as problem:
+            raise ServiceUnavailableException(f"The program could not be read: {problem}") from problem
         return quantum.Prepared(**head)
 
-    async def start(self) -> None:
-        """Load what the first check would otherwise wait for."""
-        await asyncio.gather(asyncio.to_thread(import_module, "braketeer.quantum.compute"), self._worker.start())
 
-    async def close(self) -> None:
-        await self._worker.close()
+def is_quick(action: str) -> bool:
+    """Whether reading the action is a matter of milliseconds: it is short, and no word in it repeats anything.
+
+    The words are looked for in the program as it will be read, after JSON's escapes are undone.
+    """
+    if len(action) > SMALL:
+        return False
+    try:
+        document = orjson.loads(action)
+    except ValueError:
+        return True  # refused at once
+    source = document.get("source") if isinstance(document, dict) else None
+    return not isinstance(source, str) or _UNBOUNDED.search(source) is None

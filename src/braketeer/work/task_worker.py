@@ -22,7 +22,7 @@ import orjson
 from braketeer import quantum
 from braketeer.quantum.circuit import Limits, ProgramError
 
-HEAD = struct.Struct("!II")  # length of the JSON head, length of the body
+HEAD = struct.Struct("!IQ")  # length of the JSON head, length of the body
 REQUEST = struct.Struct("!I")
 
 

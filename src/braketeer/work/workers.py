@@ -26,6 +26,10 @@ class WorkerDied(Exception):
     """The process ended (or was killed) before it answered."""
 
 
+class WorkerNotStarted(Exception):
+    """The machine cannot start the process now: nobody's program is to blame."""
+
+
 class Refused(Exception):
     """The program cannot be run; the text is meant for the client."""
 
@@ -50,8 +54,9 @@ class Worker:
     async def call(self, operation: str, argument: Any, seconds: float | None = None) -> tuple[dict[str, Any], bytes]:
         """(head, body) of the answer.
 
-        Raises Refused, Defect, WorkerDied, or TimeoutError when the answer takes longer than ``seconds`` (waiting for
-        one's turn does not count); a call that is cancelled or runs out of time kills the process.
+        Raises Refused, Defect, WorkerDied, WorkerNotStarted, or TimeoutError when the answer takes longer than
+        ``seconds`` (waiting for one's turn does not count); a call that is cancelled or runs out of time kills the
+        process.
         """
         async with self._turn:
             await self._ensure_started()
@@ -68,28 +73,18 @@ class Worker:
             raise Defect(head["defect"])
         return head, body
 
-    def kill(self) -> None:
-        """End the process now, whatever it does; the call under way raises WorkerDied."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-
     async def close(self) -> None:
         """End the process and wait until it is gone."""
         await self._end()
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None else None
 
     async def _ensure_started(self) -> None:
         if self._process is not None and self._process.returncode is None:
             return
         try:
             await self._spawn()
-        except (TimeoutError, OSError) as problem:
+        except (TimeoutError, OSError, WorkerDied) as problem:
             await self._end()
-            raise WorkerDied(f"The worker process does not start: {problem}") from problem
+            raise WorkerNotStarted(f"The worker process does not start: {problem}") from problem
         except BaseException:
             await self._end()  # never leave a process behind that has not said that it is ready
             raise
@@ -138,10 +133,11 @@ class Worker:
         return self._process
 
     async def _end(self) -> None:
-        if self._process is not None:
-            self.kill()
-            await self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 # What a numerical library needs of the environment, and no more: no credentials, no addresses.

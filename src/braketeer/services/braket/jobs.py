@@ -117,7 +117,7 @@ class Jobs:
         with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
 
         def find(connection: Connection) -> tuple[RowMapping, dict[str, str], int]:
-            row = jobs.get(connection, job_id)
+            row = jobs.owned(connection, job_id, caller.account, caller.region)
             if row is None:
                 raise requests.not_found(request["jobArn"])
             waits = with_queue and row["status"] == JobStatus.QUEUED
@@ -147,6 +147,8 @@ class Jobs:
         job_id = requests.id_in(arn, "job", caller)
 
         def cancel(transaction: Transaction) -> JobStatus:
+            if jobs.owned(transaction.connection, job_id, caller.account, caller.region) is None:
+                raise requests.not_found(arn)
             status = jobs.request_cancel(transaction.connection, job_id, self._clock.now_ms())
             if status is None:
                 raise requests.not_found(arn)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -26,7 +27,7 @@ from braketeer.quantum import Prepared
 from braketeer.quantum.circuit import Limits
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, search, tags, topics
+from braketeer.store import client_tokens, jobs, search, tags, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import quantum_tasks
@@ -151,10 +152,11 @@ class QuantumTasks:
         """Every member of the task; ``queueInfo`` when QueueInfo is asked for."""
         task_id = requests.id_in(request["quantumTaskArn"], "quantum-task", caller)
         with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
-        row, found_tags, ahead = await self._database.read(lambda c: self._row(c, task_id, with_queue))
+        read = partial(self._read, caller=caller, task_id=task_id, with_queue=with_queue)
+        row, found_tags, ahead, job_arn = await self._database.read(read)
         if self._worth_holding(row, ahead):
             await self._hold(task_id)
-            row, found_tags, ahead = await self._database.read(lambda c: self._row(c, task_id, with_queue))
+            row, found_tags, ahead, job_arn = await self._database.read(read)
         answer = _summary(row) | {
             "deviceParameters": row["device_parameters"],
             "tags": found_tags,
@@ -166,7 +168,7 @@ class QuantumTasks:
         }
         answer |= requests.present(
             failureReason=row["failure_reason"],
-            jobArn=arns.job(row["region"], row["account"], row["job_id"]) if row["job_id"] else None,
+            jobArn=job_arn,
             associations=row["associations"],
             numSuccessfulShots=row["successful_shots"],
             experimentalCapabilities=row["experimental_capabilities"],
@@ -187,6 +189,8 @@ class QuantumTasks:
                 connection, caller, "CancelQuantumTask", token, request_hash, ConflictException
             ):
                 return None
+            if tasks.owned(connection, task_id, caller.account, caller.region) is None:
+                raise requests.not_found(arn)
             status = tasks.request_cancel(connection, task_id, now)
             if status is None:
                 raise requests.not_found(arn)
@@ -198,7 +202,7 @@ class QuantumTasks:
             return status
 
         status = await self._database.write(cancel)
-        if status is None:
+        if status is None:  # the same cancel again: tell how far it is
             row = await self._database.read(lambda connection: tasks.get(connection, task_id))
             ended = row is not None and row["status"] == TaskStatus.CANCELLED
         else:
@@ -233,13 +237,19 @@ class QuantumTasks:
         job_token = request.get("jobToken")
         return _Known(device, requests.living_job(connection, caller, job_token) if job_token else None, None)
 
-    def _row(self, connection: Connection, task_id: str, with_queue: bool) -> tuple[RowMapping, dict[str, str], int]:
-        row = tasks.get(connection, task_id)
+    def _read(
+        self, connection: Connection, *, caller: Caller, task_id: str, with_queue: bool
+    ) -> tuple[RowMapping, dict[str, str], int, str | None]:
+        """A task of the caller's, its tags, how many tasks are ahead of it, and the ARN of its job."""
+        row = tasks.owned(connection, task_id, caller.account, caller.region)
         if row is None:
-            raise requests.not_found(task_id)
+            raise requests.not_found(arns.quantum_task(caller.region, caller.account, task_id))
         queued = row["status"] == TaskStatus.QUEUED
         ahead = tasks.tasks_ahead(connection, row, TASK_POSITION_CAP if with_queue else 1) if queued else 0
-        return row, tags.of(connection, _arn(row)), ahead
+        # A job in one region may create tasks in another.
+        job = jobs.get(connection, row["job_id"]) if row["job_id"] else None
+        job_arn = arns.job(job["region"], job["account"], job["id"]) if job is not None else None
+        return row, tags.of(connection, _arn(row)), ahead, job_arn
 
     def _worth_holding(self, row: RowMapping, ahead: int) -> bool:
         young = self._clock.now_ms() - row["created_at"] < HOLD_YOUNGER_THAN_MS

@@ -46,10 +46,14 @@ def not_found(arn: str) -> ResourceNotFoundException:
 
 
 def id_in(arn: str, kind: str, caller: Caller) -> str:
-    """The id in an ARN of the caller's own; ResourceNotFoundException for anything else, existing or not."""
+    """The id in an ARN that claims to be the caller's own; ResourceNotFoundException for anything else.
+
+    Whether it is the caller's own, only the row can say: fetch it by id, account and region.
+    """
     parsed = Arn.parse(arn)
     if (
         parsed is None
+        or str(parsed) != arn  # another partition, say
         or (parsed.service, parsed.kind) != ("braket", kind)
         or (parsed.region, parsed.account) != (caller.region, caller.account)
     ):

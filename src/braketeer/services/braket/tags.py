@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
-from braketeer.domain.errors import ResourceNotFoundException, ValidationException
+from braketeer.domain.errors import ValidationException
 from braketeer.services.braket import requests
 from braketeer.store import jobs, quantum_tasks, tags
 from braketeer.store.database import Database, Transaction
@@ -56,10 +56,12 @@ class Tags:
 def _require(connection: Connection, caller: Caller, arn: str) -> None:
     """ResourceNotFoundException unless the ARN is a task or a job of the caller's own account and region."""
     parsed = Arn.parse(arn)
-    kind = parsed.kind if parsed is not None else ""
-    resource_id = requests.id_in(arn, kind, caller)
-    if kind == "quantum-task" and quantum_tasks.get(connection, resource_id) is not None:
-        return
-    if kind == "job" and jobs.get(connection, resource_id) is not None:
-        return
-    raise ResourceNotFoundException(f"The resource {arn} does not exist")
+    owned = _OWNED.get(parsed.kind) if parsed is not None else None
+    if parsed is None or owned is None:
+        raise requests.not_found(arn)
+    resource_id = requests.id_in(arn, parsed.kind, caller)
+    if owned(connection, resource_id, caller.account, caller.region) is None:
+        raise requests.not_found(arn)
+
+
+_OWNED = {"quantum-task": quantum_tasks.owned, "job": jobs.owned}

@@ -19,6 +19,7 @@ from braketeer.services.s3.shared import (
     Operations,
     Request,
     at_key,
+    at_new_key,
     moment,
     owner,
     page_size,
@@ -33,7 +34,7 @@ _MOST_PARTS = 10_000
 
 class MultipartOperations(Operations):
     async def create_multipart_upload(self, caller: Caller, request: Request) -> Answer:
-        bucket, key = at_key(request)
+        bucket, key = at_new_key(request)
         algorithm, kind = request.get("ChecksumAlgorithm"), request.get("ChecksumType")
         if algorithm is not None:
             integrity.check_algorithm(algorithm)

@@ -14,7 +14,10 @@ _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+){1,3}-\d{1,2}")
-_LONGEST_KEY = 1024  # bytes
+LONGEST_KEY = 1024  # bytes
+# The service stores results below a task's outputS3KeyPrefix, which may have 1024 characters itself: such keys can be
+# read, listed and deleted, but no client can put an object there.
+LONGEST_RESULT_KEY = 4 * 1024 + 64
 
 
 def check_bucket(name: str) -> None:
@@ -29,11 +32,14 @@ def check_bucket(name: str) -> None:
         raise InvalidBucketName(name)
 
 
-def check_key(key: str) -> None:
-    """Raises KeyTooLongError, or InvalidArgument for what is no text or holds a NUL (which nothing here can store)."""
+def check_key(key: str, longest: int = LONGEST_RESULT_KEY) -> None:
+    """Raises KeyTooLongError, or InvalidArgument for what is no text or holds a NUL (which nothing here can store).
+
+    ``longest`` is LONGEST_KEY bytes where an object is to be put, more where it is only read.
+    """
     size = len(utf8(key, "Key"))
-    if size > _LONGEST_KEY:
-        raise KeyTooLongError("Your key is too long", Size=str(size), MaxSizeAllowed=str(_LONGEST_KEY))
+    if size > longest:
+        raise KeyTooLongError("Your key is too long", Size=str(size), MaxSizeAllowed=str(longest))
 
 
 def utf8(text: str, argument: str) -> bytes:

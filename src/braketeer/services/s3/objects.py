@@ -13,7 +13,17 @@ from braketeer.objects.checksums import DEFAULT_ALGORITHM
 from braketeer.services.s3 import conditions, integrity
 from braketeer.services.s3.details import from_request, tag_set, tags_of_set, to_answer
 from braketeer.services.s3.names import check_key
-from braketeer.services.s3.shared import NULL_VERSION, Answer, Operations, Request, at_key, moment, owner, quoted
+from braketeer.services.s3.shared import (
+    NULL_VERSION,
+    Answer,
+    Operations,
+    Request,
+    at_key,
+    at_new_key,
+    moment,
+    owner,
+    quoted,
+)
 from braketeer.store.objects import Content, Details, StoredObject
 
 _MOST_DELETED = 1000
@@ -29,7 +39,7 @@ _OVERRIDES = {  # query parameters of a GET that replace headers of the answer
 
 class ObjectOperations(Operations):
     async def put_object(self, caller: Caller, request: Request) -> Answer:
-        bucket, key = at_key(request)
+        bucket, key = at_new_key(request)
         meant = integrity.of_request(request)
         content = await self._objects.put(
             bucket,
@@ -109,7 +119,7 @@ class ObjectOperations(Operations):
 
     async def copy_object(self, caller: Caller, request: Request) -> Answer:
         """The source must be the caller's too. Bytes are shared, not moved; the ETag and the checksums stay."""
-        target = at_key(request)
+        target = at_new_key(request)
         source = copy_source(request["CopySource"])
         account = owner(caller, request)
         owner(caller, request, "ExpectedSourceBucketOwner")

@@ -9,7 +9,7 @@ from braketeer.domain.accounts import Caller
 from braketeer.domain.clock import Clock
 from braketeer.domain.s3_errors import AccessDenied, InvalidArgument, NoSuchVersion
 from braketeer.objects.embedded import EmbeddedObjects
-from braketeer.services.s3.names import check_key
+from braketeer.services.s3.names import LONGEST_KEY, check_key
 from braketeer.store.database import Database
 
 Request = dict[str, Any]
@@ -32,6 +32,12 @@ def owner(caller: Caller, request: Request, member: str = "ExpectedBucketOwner")
     if request.get(member, caller.account) != caller.account:
         raise AccessDenied()
     return caller.account
+
+
+def at_new_key(request: Request) -> tuple[str, str]:
+    """(bucket, key) of a request that puts an object there."""
+    check_key(request["Key"], LONGEST_KEY)
+    return at_key(request)
 
 
 def at_key(request: Request) -> tuple[str, str]:
