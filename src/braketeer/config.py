@@ -1,57 +1,74 @@
-"""Every setting, with its default and its environment variable. Only server.py reads settings; the command line fills
-them in."""
+"""Every setting, with its default, its environment variable and what it may be. Only server.py reads settings; the
+command line fills them in."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4747
+SANDBOXES = ("auto", "bubblewrap", "none")
+ASK_SECONDS = 60
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class SettingError(ValueError):
+    """A setting that cannot be. The text names its variable, says what it is and what it may be, in one line."""
 
 
 def default_data_dir() -> Path:
-    """``BRAKETEER_DATA_DIR``, or the platform's folder for a user's data."""
-    return Path(os.environ.get("BRAKETEER_DATA_DIR") or platformdirs.user_data_dir("braketeer", appauthor=False))
+    """``BRAKETEER_DATA_DIR``, or the platform's folder for a user's data; always absolute."""
+    named = os.environ.get("BRAKETEER_DATA_DIR")
+    return Path(named or platformdirs.user_data_dir("braketeer", appauthor=False)).absolute()
 
 
-def _setting(default: Any, variable: str) -> Any:
-    return field(default=default, metadata={"variable": variable})
+def _setting(default: Any, variable: str, kind: type = str) -> Any:
+    return field(default=default, metadata={"variable": variable, "kind": kind})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What ``braketeer serve`` can be told. An environment variable is read where the command line says nothing."""
+    """What ``braketeer serve`` can be told. An environment variable is read where the command line says nothing; an
+    empty one counts as not set.
+
+    Whoever makes one gets SettingError for a value out of range; paths are absolute afterwards.
+    """
 
     #: Address to listen on; anything but loopback needs ``insecure``.
     host: str = _setting(DEFAULT_HOST, "BRAKETEER_HOST")
     #: Port to listen on; 0 takes a free one.
-    port: int = _setting(DEFAULT_PORT, "BRAKETEER_PORT")
+    port: int = _setting(DEFAULT_PORT, "BRAKETEER_PORT", int)
     #: Where everything is kept: database, objects, job folders, keys.
-    data_dir: Path = field(default_factory=default_data_dir)
+    data_dir: Path = field(default_factory=default_data_dir, metadata={"variable": "BRAKETEER_DATA_DIR", "kind": Path})
     #: The base URL that jobs and links use, where it is not ``http://{host}:{port}``.
     public_url: str | None = _setting(None, "BRAKETEER_PUBLIC_URL")
     #: Makes sampling reproducible: the same program with the same shots gives the same samples.
-    seed: int | None = _setting(None, "BRAKETEER_SEED")
+    seed: int | None = _setting(None, "BRAKETEER_SEED", int)
     #: End running hybrid jobs when the service stops, instead of leaving them on.
-    stop_jobs: bool = _setting(False, "BRAKETEER_STOP_JOBS")
+    stop_jobs: bool = _setting(False, "BRAKETEER_STOP_JOBS", bool)
     #: Listen on other addresses than loopback without TLS.
-    insecure: bool = _setting(False, "BRAKETEER_INSECURE")
+    insecure: bool = _setting(False, "BRAKETEER_INSECURE", bool)
     #: Quantum tasks computed at once; 0 means as many as there are cores.
-    task_slots: int = _setting(0, "BRAKETEER_TASK_SLOTS")
+    task_slots: int = _setting(0, "BRAKETEER_TASK_SLOTS", int)
     #: Hybrid jobs run at once on simulators and local devices.
-    job_slots: int = _setting(20, "BRAKETEER_JOB_SLOTS")
+    job_slots: int = _setting(20, "BRAKETEER_JOB_SLOTS", int)
     #: Memory in GiB for all quantum tasks together; 0 means three quarters of the machine's.
-    task_memory_gib: float = _setting(0.0, "BRAKETEER_TASK_MEMORY_GIB")
+    task_memory_gib: float = _setting(0.0, "BRAKETEER_TASK_MEMORY_GIB", float)
     #: The interpreter that runs hybrid jobs: an environment with the extra ``braketeer[jobs]``.
     job_python: str = _setting(sys.executable, "BRAKETEER_JOB_PYTHON")
     #: Seconds between SIGTERM and SIGKILL for a hybrid job that is over its time or cancelled.
-    job_grace_seconds: float = _setting(30.0, "BRAKETEER_JOB_GRACE_SECONDS")
+    job_grace_seconds: float = _setting(30.0, "BRAKETEER_JOB_GRACE_SECONDS", float)
     #: ``auto`` takes bubblewrap where it works; ``bubblewrap`` insists on it; ``none`` runs plain processes.
     sandbox: str = _setting("auto", "BRAKETEER_SANDBOX")
 
@@ -60,18 +77,83 @@ class Settings:
         """Settings from what was given on the command line (None: not given), the environment, and defaults."""
         values = {name: value for name, value in given.items() if value is not None}
         for item in fields(cls):
-            variable = item.metadata.get("variable", "")
-            if item.name not in values and variable in os.environ:
-                values[item.name] = _parse(item.default, os.environ[variable], variable)
+            text = os.environ.get(item.metadata["variable"], "").strip()
+            if item.name not in values and text:
+                values[item.name] = _parse(item.metadata["kind"], text, item.metadata["variable"])
         return cls(**values)
 
+    def __post_init__(self) -> None:
+        self._must_lie("port", 0, 65535)
+        self._must_lie("task_slots", 0, 1024)
+        self._must_lie("job_slots", 1, 1024)
+        self._must_lie("task_memory_gib", 0, 2**20)
+        self._must_lie("job_grace_seconds", 0, 3600)
+        if not _can_be_a_host(self.host):
+            raise self._wrong("host", "an address or the name of a host")
+        if self.sandbox not in SANDBOXES:
+            raise self._wrong("sandbox", f"one of {', '.join(SANDBOXES)}")
+        if self.public_url is not None:
+            object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
+            if not _is_web_address(self.public_url):
+                raise self._wrong("public_url", "an http or https address such as http://host:4747")
+        object.__setattr__(self, "data_dir", self.data_dir.absolute())
+        python = shutil.which(self.job_python)
+        if python is None:
+            raise self._wrong("job_python", "the path of a Python interpreter that can be run")
+        # Not resolved: a virtual environment is known by the link that its interpreter is.
+        object.__setattr__(self, "job_python", str(Path(python).absolute()))
 
-def _parse(default: Any, text: str, variable: str) -> Any:
-    if isinstance(default, bool):
-        return text.strip().lower() in ("1", "true", "yes", "on")
+    def _must_lie(self, name: str, least: float, most: float) -> None:
+        if not least <= getattr(self, name) <= most:  # not a number is neither
+            raise self._wrong(name, f"from {least} to {most}")
+
+    def _wrong(self, name: str, possible: str) -> SettingError:
+        variable = next(item.metadata["variable"] for item in fields(self) if item.name == name)
+        return SettingError(f"{name} ({variable}) is '{getattr(self, name)}'; it must be {possible}")
+
+
+@lru_cache(maxsize=8)
+def python_minor(python: str) -> int:
+    """The 11 of Python 3.11 of the interpreter ``Settings.job_python``; another one than this is asked, once.
+
+    SettingError where it does not answer as Python 3 does.
+    """
+    if python == sys.executable:
+        return sys.version_info.minor
+    question = "import sys; print('python', *sys.version_info[:2])"
     try:
-        if isinstance(default, int) or variable == "BRAKETEER_SEED":
-            return int(text)
-        return float(text) if isinstance(default, float) else text
+        told = subprocess.run(
+            [python, "-I", "-c", question], capture_output=True, text=True, check=True, timeout=ASK_SECONDS
+        ).stdout.split()
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        raise SettingError(f"job_python (BRAKETEER_JOB_PYTHON) '{python}' cannot be asked: {problem}") from problem
+    if told[:2] != ["python", "3"]:
+        raise SettingError(f"job_python (BRAKETEER_JOB_PYTHON) '{python}' does not answer as Python 3 does")
+    return int(told[2])
+
+
+def _parse(kind: type, text: str, variable: str) -> Any:
+    if kind is bool:
+        if text.lower() not in _WORDS:
+            raise SettingError(f"{variable} is '{text}'; it must be one of {', '.join(_WORDS)}")
+        return _WORDS[text.lower()]
+    try:
+        return kind(text)
     except ValueError as problem:
-        raise ValueError(f"{variable} is '{text}', which is not a number") from problem
+        what = "a whole number" if kind is int else "a number"
+        raise SettingError(f"{variable} is '{text}'; it must be {what}") from problem
+
+
+def _can_be_a_host(text: str) -> bool:
+    try:
+        return bool(text.encode("idna"))
+    except UnicodeError:  # an empty label, or one that is too long
+        return False
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket too many
+        return False

@@ -12,7 +12,6 @@ import os
 import secrets as randomness
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import uvicorn
 from braketeer import __version__
 from braketeer.admin import app as admin
 from braketeer.aws.gateway import Gateway
-from braketeer.config import Settings
+from braketeer.config import Settings, python_minor
 from braketeer.devices.catalogue import Catalogue
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Role
 from braketeer.domain.clock import SystemClock
@@ -86,7 +85,8 @@ class Service:
         data_dir = settings.data_dir
         self.settings = settings
         self.endpoint = endpoint
-        self.secrets = load_or_create(data_dir / "secret.key")
+        self._job_python_minor = python_minor(settings.job_python)  # first, as it refuses what is no interpreter
+        self.secrets = load_or_create(data_dir / "secret.key", may_create=not (data_dir / "braketeer.db").exists())
         self.clock = SystemClock()
         url = f"sqlite:///{data_dir / 'braketeer.db'}"
         migrations.upgrade(url)
@@ -136,7 +136,7 @@ class Service:
             "sts": sts.Sts(),
             "iam": iam.Iam(),
             "logs": logs.Logs(self.database, self.clock, page_key),
-            "ecr": ecr.Ecr(sys.version_info.minor),
+            "ecr": ecr.Ecr(self._job_python_minor),
         }
 
     def application(self) -> Callable[..., Awaitable[None]]:
@@ -229,8 +229,9 @@ async def _answer_requests(service: Service, listener: socket.socket) -> None:
     server = _Server(config)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means that a hang-up is to be ignored
+            loop.add_signal_handler(number, asked.set)
 
     async def stop_when_asked() -> None:
         """The first signal stops in good order; a second one does not wait for that."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from braketeer import __version__
 from braketeer.cli import aws, demo, doctor, env, run, serve
 from braketeer.cli.problems import Problem
+from braketeer.config import SettingError
 
 app = typer.Typer(
     name="braketeer",
@@ -20,7 +22,7 @@ app = typer.Typer(
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command()(serve.serve)
 app.command()(env.env)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run.run)
+app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command(context_settings=PASS_ON)(aws.aws)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
@@ -33,9 +35,18 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command; a problem is one line on standard error and exit code 1."""
+    """Run the command; a problem is one line on standard error and exit code 1 (2 where it was asked for wrongly)."""
     try:
         app()
     except Problem as problem:
-        print(f"braketeer: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
+        _end(str(problem), problem.exit_code)
+    except SettingError as problem:
+        _end(str(problem), 2)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename is not None else ""
+        _end(f"{where}{problem.strerror or problem}", 1)
+
+
+def _end(message: str, exit_code: int) -> NoReturn:
+    print(f"braketeer: {message}", file=sys.stderr)
+    sys.exit(exit_code)

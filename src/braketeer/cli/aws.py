@@ -14,9 +14,12 @@ from braketeer.cli.problems import Problem
 
 
 def aws(context: typer.Context) -> None:
-    """Run the real AWS CLI against the service: braketeer aws braket search-jobs --filters '[]'."""
+    """Run the real AWS CLI against the service: braketeer aws braket search-jobs --filters '[]'.
+
+    The service is that of AWS_ENDPOINT_URL, with the keys beside it, else the one of the data directory.
+    """
     command = [*aws_command(), *context.args]
-    environment = service.access(None, None).environment()
+    environment = service.access_here().environment()
     sys.stdout.flush()
     os.execvpe(command[0], command, environment)  # noqa: S606 - the very point: become the AWS CLI
 

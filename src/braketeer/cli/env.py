@@ -12,7 +12,7 @@ from braketeer.cli import service
 
 
 def env(
-    port: Annotated[int | None, typer.Option(help="Port of the service.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the service.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Data directory of the service.")] = None,
     account: Annotated[str, typer.Option(help="Whose key.")] = "default",
 ) -> None:

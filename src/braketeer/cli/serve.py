@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +36,7 @@ def serve(
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="Listen on other addresses than loopback without TLS.")
     ] = None,
+    stop_with_fd: Annotated[int | None, typer.Option(hidden=True, min=0)] = None,
 ) -> None:
     """Run the service until it is interrupted."""
     for option, value in (("--database", database), ("--object-store", object_store)):
@@ -50,17 +54,32 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = Settings.of(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        public_url=public_url,
+        seed=seed,
+        stop_jobs=stop_jobs,
+        insecure=insecure,
+    )
+    if stop_with_fd is not None:
+        _stop_with(stop_with_fd)
     try:
-        run_service(
-            Settings.of(
-                host=host,
-                port=port,
-                data_dir=data_dir.absolute() if data_dir else None,
-                public_url=public_url,
-                seed=seed,
-                stop_jobs=stop_jobs,
-                insecure=insecure,
-            )
-        )
-    except (StartError, SandboxError, ValueError, RuntimeError) as problem:
+        run_service(settings)
+    except (StartError, SandboxError, RuntimeError) as problem:
         raise Problem(str(problem)) from problem
+
+
+def _stop_with(descriptor: int) -> None:
+    """Stop this process as SIGTERM does once the other end of an inherited pipe is closed.
+
+    That is when whoever started the service is gone, even by ``kill -9``. A thread, so that it holds from the start.
+    """
+    os.set_inheritable(descriptor, False)
+
+    def wait() -> None:
+        os.read(descriptor, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="stop with the starter", daemon=True).start()

@@ -28,7 +28,7 @@ class Secrets:
             raise RuntimeError("A secret in the database was sealed with another key than secret.key") from problem
 
 
-def load_or_create(path: Path, *, may_create: bool = True) -> Secrets:
+def load_or_create(path: Path, *, may_create: bool) -> Secrets:
     """The key of ``path``; made, durably, where there is none and nothing is sealed with one yet (``may_create``).
 
     RuntimeError where the key is missing though it may not be made, or is no key. An empty file counts as none:
