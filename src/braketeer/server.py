@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import ipaddress
 import json
 import logging
@@ -70,6 +71,7 @@ async def _serve(settings: Settings) -> None:
         endpoint = settings.public_url or f"http://{host}:{port}"
         service = Service(settings, endpoint)
         await service.start()
+        gc.freeze()  # what a start loads stays: the collector need not look at it again and again
         _write_private(settings.data_dir / "service.json", {"endpoint": endpoint, "port": port, "pid": os.getpid()})
         try:
             await _answer_requests(service, listener)

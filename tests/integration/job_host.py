@@ -55,7 +55,7 @@ class JobHost:
         self.clock = clock or SystemClock()
         self.database = Database(f"sqlite:///{folder / 'data' / 'braketeer.db'}")
         self.database.write_now(lambda tx: metadata.create_all(tx.connection))
-        self._settings = {"slots": 20, "grace_seconds": 1.0, "patience_seconds": 60.0, "hidden": [folder / "data"]}
+        self._settings = {"slots": 20, "grace_seconds": 0.5, "patience_seconds": 60.0, "hidden": [folder / "data"]}
         self._settings |= settings
         user = sandbox_name == "bubblewrap-user"
         self._sandbox = sandbox.SandboxChoice("bubblewrap-user", "") if user else sandbox.choose(sandbox_name)
@@ -63,7 +63,7 @@ class JobHost:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ready, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self.secret = load_or_create(folder / "data" / "secret.key")
+        self.secret = load_or_create(folder / "data" / "secret.key", may_create=True)
         self._keyring = Keyring(self.database, self.secret, self.clock)
         self.key = self.database.write_now(lambda tx: self._make_key(tx.connection))
 
@@ -72,10 +72,14 @@ class JobHost:
         assert self._ready.wait(30)
         return self
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """What a service does that is asked to stop; its rows can still be read."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def close(self) -> None:
+        self.stop()
         self._listener.close()
         self.database.close()
 
@@ -197,6 +201,8 @@ class JobHost:
         await supervisor.start()
         self._ready.set()
         await asyncio.to_thread(self._stopping.wait)
+        if settings.stop_jobs:  # as the service does, while requests are still answered
+            await supervisor.end_jobs()
         await supervisor.close()
         server.should_exit = True
         await serving

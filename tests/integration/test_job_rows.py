@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Iterator
@@ -9,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from braketeer.domain.lifecycles import JobStatus
-from braketeer.store import jobs
+from braketeer.devices.catalogue import Catalogue
+from braketeer.domain.accounts import Caller, Role
+from braketeer.domain.clock import SystemClock
+from braketeer.domain.errors import ValidationException
+from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
+from braketeer.services.braket.jobs import Jobs
+from braketeer.store import buckets, jobs, tables
 from braketeer.store.database import Database, opened
 from braketeer.store.tables import metadata
 
@@ -118,6 +125,65 @@ def test_an_ended_job_stays_what_it_became(database: Database) -> None:
     assert not finish(JobStatus.COMPLETED, None)
     row = get(database, job_id)
     assert (row["status"], row["failure_reason"], row["ended_at"]) == ("FAILED", "x" * 1024, 9)
+
+
+@pytest.mark.parametrize("before", list(JobStatus))
+def test_a_status_changes_only_as_the_table_of_transitions_allows(database: Database, before: JobStatus) -> None:
+    for after in JobStatus:
+        job_id = add(database)
+        query = update(tables.jobs).where(tables.jobs.c.id == job_id).values(status=before.value)
+        database.write_now(lambda tx, query=query: tx.connection.execute(query))  # type: ignore[misc]
+        changed = database.write_now(
+            lambda tx, i=job_id, after=after: jobs.transition(tx.connection, i, list(JobStatus), after)  # type: ignore[misc]
+        )
+        assert changed == (after in JOB_TRANSITIONS[before])
+        assert get(database, job_id)["status"] == (after if changed else before)
+
+
+def test_jobs_of_a_device_are_counted_by_status_and_up_to_a_bound(database: Database) -> None:
+    for device in (SV1, SV1, SV1, QPU):
+        add(database, device)
+    claim(database)
+
+    def count(device: str, status: JobStatus, most: int = 9) -> int:
+        return database.read_now(lambda connection: jobs.count(connection, device, status, most))
+
+    assert [count(SV1, JobStatus.QUEUED), count(SV1, JobStatus.RUNNING), count(QPU, JobStatus.QUEUED)] == [2, 1, 1]
+    assert count(SV1, JobStatus.QUEUED, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("s3://mine/x", None),
+        ("https://mine.s3.us-east-1.amazonaws.com/x", None),
+        ("https://s3.us-east-1.amazonaws.com/mine/x", None),
+        ("https://other.s3.us-east-1.amazonaws.com/mine", "The output bucket other does not exist"),
+        ("https://mine", "'https://mine' is not an S3 location"),
+    ],
+)
+def test_a_job_names_its_bucket_in_any_form_of_an_address(
+    database: Database, address: str, problem: str | None
+) -> None:
+    caller = Caller("000000000000", "us-east-1", "key", Role.USER, "request")
+    mine = buckets.Bucket("mine", caller.account, caller.region, {}, 0)
+    database.write_now(lambda tx: buckets.create(tx.connection, mine))
+    given = {
+        "clientToken": "t",
+        "jobName": "n",
+        "roleArn": "arn:aws:iam::000000000000:role/r",
+        "algorithmSpecification": {"scriptModeConfig": {"entryPoint": "a", "s3Uri": "s3://any/a"}},
+        "deviceConfig": {"device": "local:none/none"},
+        "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 1},
+        "outputDataConfig": {"s3Path": address},
+    }
+    create = Jobs(database, Catalogue(1 << 30), SystemClock(), bytes(32)).create_job(caller, given)
+    if problem is None:
+        assert asyncio.run(create)["jobArn"].startswith("arn:aws:braket:us-east-1:000000000000:job/")
+    else:
+        with pytest.raises(ValidationException) as refusal:
+            asyncio.run(create)
+        assert refusal.value.message == problem
 
 
 def test_twenty_events_are_kept_with_the_first_and_the_newest(database: Database) -> None:

@@ -36,6 +36,14 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     started.close()
 
 
+@pytest.fixture(scope="module")
+def any_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHost]:
+    """For what is the same in and out of a sandbox."""
+    started = JobHost(tmp_path_factory.mktemp("host"), "auto").start()
+    yield started
+    started.close()
+
+
 def test_a_script_runs_and_its_results_are_one_flat_archive(host: JobHost) -> None:
     given = {"times": "3", "rate": "0.5", "fast": "true", "word": "7"}
     job_id = host.create(
@@ -58,10 +66,10 @@ def test_a_script_runs_and_its_results_are_one_flat_archive(host: JobHost) -> No
     assert job["created_at"] <= job["started_at"] <= moments[-1] == job["ended_at"]
 
 
-def test_the_log_holds_the_lines_that_clients_look_for(host: JobHost) -> None:
-    job_id = host.create("print('from the script')")
-    host.ended(job_id)
-    lines = host.log(job_id)
+def test_the_log_holds_the_lines_that_clients_look_for(any_host: JobHost) -> None:
+    job_id = any_host.create("print('from the script')")
+    any_host.ended(job_id)
+    lines = any_host.log(job_id)
     text = "\n".join(lines)
     for expected in (
         "Invoking script with the following command:",
@@ -117,7 +125,7 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "seen.json").write_text(json.dum
     assert expected.items() <= variables.items()
 
 
-def test_a_jobs_credentials_work_inside_and_end_with_it(host: JobHost) -> None:
+def test_a_jobs_credentials_work_inside_and_end_with_it(any_host: JobHost) -> None:
     script = """
 import boto3, os, json
 from pathlib import Path
@@ -125,16 +133,16 @@ who = boto3.client("sts").get_caller_identity()["Arn"]
 key = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
 Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "who.json").write_text(json.dumps([who, key]))
 """
-    job_id = host.create(script)
-    job = host.ended(job_id)
-    assert job["status"] == "COMPLETED", host.log(job_id)
-    who, key = json.loads((host.output(job_id) or {})["who.json"])
+    job_id = any_host.create(script)
+    job = any_host.ended(job_id)
+    assert job["status"] == "COMPLETED", any_host.log(job_id)
+    who, key = json.loads((any_host.output(job_id) or {})["who.json"])
     assert JOBS_ROLE_NAME in who
-    found = host.database.read_now(lambda c: accounts.find_key(c, host.secret, key["AWS_ACCESS_KEY_ID"]))
+    found = any_host.database.read_now(lambda c: accounts.find_key(c, any_host.secret, key["AWS_ACCESS_KEY_ID"]))
     assert found is None, "the key of a job that has ended still works"
 
 
-def test_inputs_arrive_in_their_channels(host: JobHost) -> None:
+def test_inputs_arrive_in_their_channels(any_host: JobHost) -> None:
     script = """
 import json, os
 from pathlib import Path
@@ -142,7 +150,7 @@ top = Path(os.environ["AMZN_BRAKET_INPUT_DIR"])
 found = {str(p.relative_to(top)): p.read_text() for p in top.rglob("*") if p.is_file()}
 Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.dumps(found))
 """
-    s3 = host.s3()
+    s3 = any_host.s3()
     s3.create_bucket(Bucket=BUCKET)
     for key in ("in/one.txt", "in/folder/a", "in/folder/deep/b", "in/part-1", "in/part-2/c", "in/odd//key"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -154,9 +162,9 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.du
         channel("prefix", f"s3://{BUCKET}/in/part-"),
         channel("odd", f"s3://{BUCKET}/in/odd//"),
     ]
-    job_id = host.create(script, inputDataConfig=channels)
-    assert host.ended(job_id)["status"] == "COMPLETED", host.log(job_id)
-    assert json.loads((host.output(job_id) or {})["found.json"]) == {
+    job_id = any_host.create(script, inputDataConfig=channels)
+    assert any_host.ended(job_id)["status"] == "COMPLETED", any_host.log(job_id)
+    assert json.loads((any_host.output(job_id) or {})["found.json"]) == {
         "exact/one.txt": "in/one.txt",
         "folder/a": "in/folder/a",
         "folder/deep/b": "in/folder/deep/b",
@@ -168,45 +176,45 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.du
     }
 
 
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        ("open('fake_file')", "FileNotFoundError: [Errno 2] No such file or directory: 'fake_file', exit code: 1"),
-        ("raise RuntimeError", "RuntimeError, exit code: 1"),
-        ("import sys; sys.exit(7)", "the script ended with exit code 7, exit code: 7"),
-        ("import sys; sys.exit('no such molecule')", "no such molecule, exit code: 1"),
-        ("import os; os.kill(os.getpid(), 11)", "The script was ended by signal SIGSEGV, exit code: 139"),
-        ("def broken(:", "SyntaxError: invalid syntax (script.py, line 1), exit code: 1"),
-        ("raise ValueError('x' * 5000)", f"ValueError: {'x' * 982}, exit code: 1"),
-    ],
-)
-def test_a_script_that_fails_says_why(host: JobHost, script: str, reason: str) -> None:
-    job_id = host.create(script)
-    job = host.ended(job_id)
-    assert (job["status"], job["failure_reason"]) == ("FAILED", f"AlgorithmError: {reason}")
-    assert host.output(job_id) is None
-    assert "Reporting training FAILURE" in host.log(job_id)
-    assert job["events"][-1]["eventType"] == "FAILED"
+def test_a_script_that_fails_says_why(any_host: JobHost) -> None:
+    reasons = {
+        "open('fake_file')": "FileNotFoundError: [Errno 2] No such file or directory: 'fake_file', exit code: 1",
+        "raise RuntimeError": "RuntimeError, exit code: 1",
+        "import sys; sys.exit(7)": "the script ended with exit code 7, exit code: 7",
+        "import sys; sys.exit('no such molecule')": "no such molecule, exit code: 1",
+        "import os; os.kill(os.getpid(), 11)": "The script was ended by signal SIGSEGV, exit code: 139",
+        "def broken(:": "SyntaxError: invalid syntax (script.py, line 1), exit code: 1",
+        "raise ValueError('x' * 5000)": f"ValueError: {'x' * 982}, exit code: 1",
+    }
+    jobs = {script: any_host.create(script) for script in reasons}
+    ended = {script: any_host.ended(job_id) for script, job_id in jobs.items()}
+    assert {script: job["failure_reason"] for script, job in ended.items()} == {
+        script: f"AlgorithmError: {reason}" for script, reason in reasons.items()
+    }
+    for job in ended.values():
+        assert (job["status"], job["events"][-1]["eventType"]) == ("FAILED", "FAILED")
+        assert any_host.output(job["id"]) is None
+        assert "Reporting training FAILURE" in any_host.log(job["id"])
 
 
-def test_a_traceback_is_in_the_log_and_names_the_users_lines_only(host: JobHost) -> None:
-    job_id = host.create("def inner():\n    raise KeyError('gone')\ninner()\n")
-    host.ended(job_id)
-    text = "\n".join(host.log(job_id))
+def test_a_traceback_is_in_the_log_and_names_the_users_lines_only(any_host: JobHost) -> None:
+    job_id = any_host.create("def inner():\n    raise KeyError('gone')\ninner()\n")
+    any_host.ended(job_id)
+    text = "\n".join(any_host.log(job_id))
     assert "KeyError: 'gone'" in text
     assert 'script.py", line 2, in inner' in text
     assert 'braket_container.py", line' not in text
 
 
-def test_an_entry_point_may_name_the_file(host: JobHost) -> None:
-    job_id = host.create(archive({"folder/run.py": "print('ran')"}), entry_point="folder/run.py")
-    assert host.ended(job_id)["status"] == "COMPLETED"
-    assert "ran" in host.log(job_id)
+def test_an_entry_point_may_name_the_file(any_host: JobHost) -> None:
+    job_id = any_host.create(archive({"folder/run.py": "print('ran')"}), entry_point="folder/run.py")
+    assert any_host.ended(job_id)["status"] == "COMPLETED"
+    assert "ran" in any_host.log(job_id)
 
 
-def test_an_entry_point_that_is_not_there_fails_the_job(host: JobHost) -> None:
-    job_id = host.create("print(1)", entry_point="another")
-    job = host.ended(job_id)
+def test_an_entry_point_that_is_not_there_fails_the_job(any_host: JobHost) -> None:
+    job_id = any_host.create("print(1)", entry_point="another")
+    job = any_host.ended(job_id)
     assert job["status"] == "FAILED"
     assert "No module named another" in job["failure_reason"]
 
@@ -238,9 +246,9 @@ time.sleep(60)
     assert host.output(job_id) == {"partial.txt": b"some"}
 
 
-def test_sigterm_ignored_is_followed_by_sigkill(host: JobHost) -> None:
-    job_id = host.create(STUBBORN, stoppingCondition={"maxRuntimeInSeconds": 1})
-    assert host.ended(job_id, 20)["failure_reason"] == "The job ran longer than its maxRuntimeInSeconds of 1"
+def test_sigterm_ignored_is_followed_by_sigkill(any_host: JobHost) -> None:
+    job_id = any_host.create(STUBBORN, stoppingCondition={"maxRuntimeInSeconds": 1})
+    assert any_host.ended(job_id, 20)["failure_reason"] == "The job ran longer than its maxRuntimeInSeconds of 1"
 
 
 @pytest.mark.parametrize("script", [ENDLESS, STUBBORN])
@@ -254,7 +262,7 @@ def test_a_running_job_is_cancelled(host: JobHost, script: str) -> None:
     assert job["events"][-1]["eventType"] == "CANCELLED"
 
 
-def test_checkpoints_come_back_and_are_kept_while_the_script_runs(host: JobHost) -> None:
+def test_checkpoints_come_back_and_are_kept_while_the_script_runs(any_host: JobHost) -> None:
     script = """
 import os, time
 from pathlib import Path
@@ -264,22 +272,21 @@ print("restored", (folder / "deep" / "old.txt").read_text(), flush=True)
 while not (folder / "stop").exists(): time.sleep(0.05)
 """
     prefix = f"checkpoints-{time.time_ns()}"
-    s3 = host.s3()
+    s3 = any_host.s3()
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key=f"{prefix}/deep/old.txt", Body=b"yesterday")
     config = {"s3Uri": f"s3://{BUCKET}/{prefix}/", "localPath": "/opt/braket/checkpoints/"}
-    job_id = host.create(script, checkpointConfig=config)
-    host.says(job_id, "restored yesterday")
-    until(lambda: host.keys(prefix), lambda keys: f"{prefix}/new.txt" in keys)
-    assert host.job(job_id)["status"] == "RUNNING"
-    host.cancel(job_id)
-    host.ended(job_id)
-    assert host.keys(prefix) == [f"{prefix}/deep/old.txt", f"{prefix}/new.txt"]
+    job_id = any_host.create(script, checkpointConfig=config)
+    any_host.says(job_id, "restored yesterday")
+    until(lambda: any_host.keys(prefix), lambda keys: f"{prefix}/new.txt" in keys)
+    assert any_host.job(job_id)["status"] == "RUNNING"
+    any_host.cancel(job_id)
+    any_host.ended(job_id)
+    assert any_host.keys(prefix) == [f"{prefix}/deep/old.txt", f"{prefix}/new.txt"]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
+def test_what_cannot_be_staged_fails_the_job_with_the_reason(any_host: JobHost) -> None:
+    cases: list[tuple[dict[str, object], str]] = [
         (
             {"algorithmSpecification": {"scriptModeConfig": {"entryPoint": "a", "s3Uri": f"s3://{BUCKET}/not/there.py"}}},
             f"The script cannot be downloaded. s3://{BUCKET}/not/there.py: there is no such object",
@@ -300,25 +307,24 @@ while not (folder / "stop").exists(): time.sleep(0.05)
             {"inputDataConfig": [{"channelName": "x", "dataSource": {"s3DataSource": {"s3Uri": f"s3://{BUCKET}/void/"}}}]},
             f"No data found for channel 'x': nothing at s3://{BUCKET}/void/",
         ),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_staged_fails_the_job_with_the_reason(
-    host: JobHost, change: dict[str, object], reason: str
-) -> None:
-    job = host.ended(host.create("print(1)", **change))
-    assert (job["status"], job["failure_reason"]) == ("FAILED", reason)
+    ]  # fmt: skip
+    jobs = [any_host.create("print(1)", **change) for change, _ in cases]
+    ended = [any_host.ended(job_id) for job_id in jobs]
+    assert {job["status"] for job in ended} == {"FAILED"}
+    assert [job["failure_reason"] for job in ended] == [reason for _, reason in cases]
 
 
-def test_an_output_bucket_that_is_gone_fails_the_job(host: JobHost) -> None:
+def test_an_output_bucket_that_is_gone_fails_the_job(any_host: JobHost) -> None:
     script = "import os\nopen(os.environ['AMZN_BRAKET_JOB_RESULTS_DIR'] + '/x', 'w').write('x')"
-    job_id = host.create(script, outputDataConfig={"s3Path": "s3://no-such-bucket/here"})
-    job = host.ended(job_id)
+    job_id = any_host.create(script, outputDataConfig={"s3Path": "s3://no-such-bucket/here"})
+    job = any_host.ended(job_id)
     assert job["failure_reason"] == (
-        "The results could not be stored. s3://no-such-bucket/here/output/model.tar.gz: there is no such bucket"
+        "The results could not be stored. s3://no-such-bucket/here/output/model.tar.gz: there is no such bucket."
+        f" What is not in S3 is kept for 7 days on the service's machine in {any_host.jobs_folder / job_id}."
     )
 
 
-def test_many_lines_long_lines_and_binary_output_survive(host: JobHost) -> None:
+def test_many_lines_long_lines_and_binary_output_survive(any_host: JobHost) -> None:
     script = """
 import sys
 for n in range(20000): print("line", n)
@@ -327,9 +333,9 @@ sys.stdout.flush()
 sys.stdout.buffer.write(b"\\xff\\x00\\xfe\\n")
 sys.stdout.buffer.write(b"no newline at the end")
 """
-    job_id = host.create(script)
-    assert host.ended(job_id)["status"] == "COMPLETED"
-    lines = host.log(job_id)
+    job_id = any_host.create(script)
+    assert any_host.ended(job_id)["status"] == "COMPLETED"
+    lines = any_host.log(job_id)
     start = lines.index("line 0")
     assert lines[start : start + 20000] == [f"line {n}" for n in range(20000)]
     assert "".join(line for line in lines if set(line) == {"x"}) == "x" * 600_000

@@ -34,6 +34,7 @@ def spec(**members: Any) -> JobSpec:
         patience_seconds=1,
         memory_bytes=1,
         disk_bytes=1,
+        most_processes=1,
     )
 
 
@@ -56,6 +57,7 @@ def test_the_variables_of_the_contract() -> None:
         "AWS_REGION": "eu-west-2",
         "AWS_DEFAULT_REGION": "eu-west-2",
         "AWS_SESSION_TOKEN": "session",
+        "BRAKET_PRICE_OFFERS_URL": "http://127.0.0.1:4747/_braketeer/prices.csv",
         "PATH": "/bin",
         "SM_CHANNEL_X": "/opt/ml/input/data/x",
     }.items() <= seen.items()

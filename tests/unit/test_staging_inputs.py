@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from braketeer.work.job_storage import Place, StorageError
+from braketeer.domain.s3_places import Place
 from braketeer.work.staging import BUILT_IN_IMAGE, channel_paths
 
 
@@ -33,16 +33,26 @@ def test_where_the_keys_of_a_channel_go(prefix: str, keys: list[str], paths: lis
         ("s3://bucket/a?b#c%20", Place("bucket", "a?b#c%20")),
         ("https://bucket.s3.eu-west-2.amazonaws.com/a/b", Place("bucket", "a/b")),
         ("https://s3.amazonaws.com/bucket/a", Place("bucket", "a")),
+        ("https://s3.eu-west-2.amazonaws.com/bucket/a/b", Place("bucket", "a/b")),
+        ("https://my.s3.bucket.s3-eu-west-2.amazonaws.com/a?versionId=1", Place("my.s3.bucket", "a")),
+        ("https://127.0.0.1:4747/bucket/a", Place("bucket", "a")),
+        ("s3://bucket/a\nb", Place("bucket", "a\nb")),
     ],
 )
 def test_addresses_of_s3(uri: str, place: Place) -> None:
     assert Place.parse(uri) == place
 
 
-@pytest.mark.parametrize("uri", ["", "s3://", "http://bucket/a", "bucket/a", "file:///etc/passwd", "https://host"])
+@pytest.mark.parametrize(
+    "uri", ["", "s3://", "http://bucket/a", "bucket/a", "file:///etc/passwd", "https://host", "https://["]
+)
 def test_what_is_no_address_of_s3(uri: str) -> None:
-    with pytest.raises(StorageError, match="no address of S3"):
+    with pytest.raises(ValueError, match="no address of S3"):
         Place.parse(uri)
+
+
+def test_a_place_is_shown_without_what_cannot_be_printed() -> None:
+    assert str(Place("bucket", "a\nb/caf\udce9/ü")) == "s3://bucket/a\\nb/caf\\udce9/ü"
 
 
 def test_amazons_images_and_no_others_are_the_local_environment() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, RowMapping, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Update, func, literal_column, select, text, update
 
 from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
 from braketeer.store.tables import jobs
@@ -75,9 +75,8 @@ def claim_next(connection: Connection, now_ms: int, slots: int) -> RowMapping | 
     if not able:
         return None
     row = connection.execute(
-        update(jobs)
-        .where(jobs.c.sequence == min(able), jobs.c.status == JobStatus.QUEUED.value)
-        .values(status=JobStatus.RUNNING.value, started_at=now_ms, attempt=jobs.c.attempt + 1)
+        _change(jobs.c.sequence == min(able), [JobStatus.QUEUED], JobStatus.RUNNING)
+        .values(started_at=now_ms, attempt=jobs.c.attempt + 1)
         .returning(jobs)
     )
     return row.mappings().one_or_none()
@@ -96,10 +95,7 @@ def transition(
     **values: Any,
 ) -> bool:
     """Give the job a status if it has one of ``from_statuses``; whether it did. ``values`` are further columns."""
-    allowed = [status.value for status in from_statuses if to_status in JOB_TRANSITIONS[status]]
-    changed = connection.execute(
-        update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(allowed)).values(status=to_status.value, **values)
-    )
+    changed = connection.execute(_change(jobs.c.id == job_id, from_statuses, to_status).values(**values))
     return changed.rowcount == 1
 
 
@@ -160,3 +156,20 @@ def queue_position(connection: Connection, job: RowMapping) -> int:
         .limit(POSITIONS_COUNTED)
     )
     return connection.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
+
+
+def count(connection: Connection, device_arn: str, status: JobStatus, most: int) -> int:
+    """How many jobs of a device have this status; counting stops at ``most``."""
+    found = (
+        select(literal_column("1"))
+        .where(jobs.c.device_arn == device_arn, jobs.c.status == status)
+        .limit(most)
+        .subquery()
+    )
+    return connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def _change(which: ColumnElement[bool], from_statuses: Iterable[JobStatus], to_status: JobStatus) -> Update:
+    """The one statement that changes a status: from these alone, and of them from those that the table allows."""
+    allowed = [status.value for status in from_statuses if to_status in JOB_TRANSITIONS[status]]
+    return update(jobs).where(which, jobs.c.status.in_(allowed)).values(status=to_status.value)

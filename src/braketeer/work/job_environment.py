@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
+from braketeer.domain.s3_places import Place
 from braketeer.work.job_folder import JobSpec
-from braketeer.work.job_storage import Place
 
 HOST = "algo-1"
 NETWORK_INTERFACE = "eth0"
 LONGEST_VARIABLE = 128 * 1024 - 64  # what Linux takes as one string
-DEFAULT_CHECKPOINT_PATH = "/opt/braket/checkpoints/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _aws(spec: JobSpec) -> dict[str, str]:
         "AWS_SESSION_TOKEN": spec.credentials.session_token,
         # The SDK would ask the cloud's metadata address for credentials and wait for nobody's answer.
         "AWS_EC2_METADATA_DISABLED": "true",
-        "BRAKET_PRICE_OFFERS_URL": f"{spec.endpoint}/offers/v1.0/aws/AmazonBraket/current/index.csv",
+        "BRAKET_PRICE_OFFERS_URL": f"{spec.endpoint}/_braketeer/prices.csv",
     }
 
 

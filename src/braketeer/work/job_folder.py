@@ -7,7 +7,7 @@ moment between the start of a runner and its lock.
 
     spec.json          what to run, with the job's credentials; mode 0600
     lock               held by the runner as long as it lives
-    progress.jsonl     {"event", "message", "at"}, a line each
+    progress.jsonl     {"event", "message", "at"}, a line each; a line that a full disk has torn is nothing
     stop.json          {"reason"}: the supervisor asks the runner to end the job
     status.json        how it ended; the runner's last word
     logs/algo-1.log    "{epoch ms}\\t{text}\\n", a record each
@@ -28,6 +28,8 @@ from typing import Any
 
 # Why a runner may be asked to end its job.
 CANCEL, MAX_RUNTIME, SERVICE_STOPPED = "cancel", "max-runtime", "service-stopped"
+
+_LAST_WORDS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class JobSpec:
     patience_seconds: float
     memory_bytes: int
     disk_bytes: int
+    most_processes: int
 
     @classmethod
     def from_json(cls, text: str) -> JobSpec:
@@ -77,6 +80,18 @@ class Ending:
     ended_at: int  # real time, epoch milliseconds
     events: list[list[str]]  # [event type, message] to show before the outcome's own
     saved: bool = True
+
+
+def forced_ending(why: str, run_seconds: int) -> Ending:
+    """How a job ends that is ended before its time: one of the three reasons, or a sentence for its owner."""
+    if why == CANCEL:
+        return Ending("CANCELLED", None, now_ms(), [])
+    if why == MAX_RUNTIME:
+        reason = f"The job ran longer than its maxRuntimeInSeconds of {run_seconds}"
+        return Ending("FAILED", reason, now_ms(), [["MAX_RUNTIME_EXCEEDED", f"{reason}."]])
+    if why == SERVICE_STOPPED:
+        why = "The service was stopped and ended its jobs"
+    return Ending("FAILED", why, now_ms(), [])
 
 
 class JobFolder:
@@ -107,16 +122,18 @@ class JobFolder:
             write_whole(self.path / "stop.json", json.dumps({"reason": reason}))
 
     def stop_reason(self) -> str | None:
-        text = _text(self.path / "stop.json")
-        return None if text is None else str(json.loads(text)["reason"])
+        reason = _members(self.path / "stop.json").get("reason")
+        return None if reason is None else str(reason)
 
     def end(self, ending: Ending) -> None:
         write_whole(self.path / "status.json", json.dumps(asdict(ending)))
 
     def ending(self) -> Ending | None:
-        """How the job ended, or None as long as the runner has not said so."""
-        text = _text(self.path / "status.json")
-        return None if text is None else Ending(**json.loads(text))
+        """How the job ended, or None as long as the runner has not said so in a way that can be read."""
+        try:
+            return Ending(**_members(self.path / "status.json"))
+        except TypeError:
+            return None
 
     def was_begun(self) -> bool:
         """Whether a runner has begun its work: then no other may begin it again."""
@@ -124,8 +141,10 @@ class JobFolder:
 
     def add_progress(self, event: str, message: str) -> None:
         line = json.dumps({"event": event, "message": message, "at": now_ms()})
-        with self.progress.open("a") as file:
-            file.write(line + "\n")
+        with self.progress.open("a+b") as file:
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                line = f"\n{line}"  # a full disk has torn the line before
+            file.write(f"{line}\n".encode())
 
     def log_files(self) -> list[Path]:
         """One file a host, in the order of the hosts' names."""
@@ -152,9 +171,11 @@ class JobFolder:
         return False
 
     def runner_output(self) -> str:
-        """What the runner itself printed, which is nothing unless something is broken."""
+        """The end of what the runner itself printed, which is nothing unless something is broken."""
         try:
-            return (self.path / "runner.log").read_text(errors="replace")
+            with (self.path / "runner.log").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS))
+                return file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
 
@@ -165,6 +186,18 @@ class JobFolder:
     def forget_secrets(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.path / "spec.json").unlink()
+
+
+def parse_progress(data: bytes) -> list[tuple[str, str, int]]:
+    """The (event, message, real epoch ms) of whole lines of progress.jsonl; what is none of ours is passed over."""
+    found = []
+    for line in data.splitlines():
+        try:
+            members = json.loads(line)
+            found.append((str(members["event"]), str(members["message"]), int(members["at"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -183,8 +216,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _text(path: Path) -> str | None:
+def _members(path: Path) -> dict[str, Any]:
+    """The members of a JSON file; none where there is no file or no object in it."""
     try:
-        return path.read_text()
-    except FileNotFoundError:
-        return None
+        members = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return members if isinstance(members, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +13,11 @@ from braketeer.domain.clock import Clock
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.store import jobs, logs, topics
 from braketeer.store.database import Database, Transaction
-from braketeer.work.job_folder import Ending, JobFolder, now_ms
+from braketeer.work.job_folder import Ending, JobFolder, now_ms, parse_progress
 from braketeer.work.job_log import parse
 
 LOG_GROUP = "/aws/braket/jobs"
+KEPT_SECONDS = 7 * 86400  # the folder of a job whose results could not be brought to S3
 _CHUNK = 128 * 1024
 _LARGE_CHUNK = 4 << 20  # more than the longest record
 _EVENT_MESSAGES = {
@@ -51,8 +52,11 @@ class Follower:
         return any(_size(path) > self.offsets.get(path.name, 0) for path in self._files())
 
     async def ingest(self, *, complete: bool = False) -> None:
-        """Store what the files hold beyond what was read; ``complete`` when nothing more will come."""
-        for path in self._files():
+        """Store what the files hold beyond what was read; ``complete`` when nothing more will come.
+
+        Files are read and parsed in a thread, so that neither the event loop nor a transaction waits for them.
+        """
+        for path in await asyncio.to_thread(self._files):
             while await self._ingest_some(path, complete):
                 pass
 
@@ -60,14 +64,17 @@ class Follower:
         """Make the job what it became: status, reason, events, end of its keys, in one transaction."""
         ended_at = max(ending.ended_at + self._offset_ms(), self.job["started_at"])
         status = JobStatus(ending.outcome)
+        where = "" if ending.saved else _where_it_is_kept(self.folder)
+        reason = _joined(ending.reason, where, jobs.LONGEST_FAILURE_REASON) if ending.reason else None
+        last_message = _joined(ending.reason or _EVENT_MESSAGES[status], where, jobs.LONGEST_EVENT_MESSAGE)
 
         def finish(transaction: Transaction) -> None:
             connection, job_id = transaction.connection, self.job["id"]
-            if not jobs.finish(connection, job_id, status, ended_at, ending.reason):
+            if not jobs.finish(connection, job_id, status, ended_at, reason):
                 return
             for event_type, message in ending.events:
                 jobs.add_event(connection, job_id, event_type, message, ended_at)
-            jobs.add_event(connection, job_id, status.value, ending.reason or _EVENT_MESSAGES[status], ended_at)
+            jobs.add_event(connection, job_id, status.value, last_message, ended_at)
             revoke_keys(connection, job_id)
             for topic in (topics.job(job_id), topics.JOBS, topics.KEYS):
                 transaction.notify(topic)
@@ -77,34 +84,39 @@ class Follower:
     async def _ingest_some(self, path: Path, complete: bool) -> bool:
         """Store the next batch of one file; whether there was any."""
         offset = self.offsets.get(path.name, 0)
-        data = _read(path, offset, _CHUNK)
-        if len(data) == _CHUNK and b"\n" not in data:
-            data = _read(path, offset, _LARGE_CHUNK)
-        at_end = offset + len(data) >= _size(path)
-        is_log = path != self.folder.progress
-        records, taken = parse(data, complete=complete and at_end) if is_log else ([], data.rfind(b"\n") + 1)
-        if not taken:
+        batch = await asyncio.to_thread(self._next_batch, path, offset, complete)
+        if not batch.taken:
             return False
         shift = self._offset_ms()
 
         def store(transaction: Transaction) -> int:
             connection, job_id = transaction.connection, self.job["id"]
-            if not jobs.advance_ingested(connection, job_id, path.name, offset, offset + taken):
+            if not jobs.advance_ingested(connection, job_id, path.name, offset, offset + batch.taken):
                 row = jobs.get(connection, job_id)
-                return offset + taken if row is None else int(row["ingested"].get(path.name, 0))
-            if is_log:
-                events = [(moment + shift, text) for moment, text in records]
-                now = self.clock.now_ms()
-                logs.append(connection, self.job["account"], LOG_GROUP, self._stream(path.stem), events, now)
-            else:
-                for line in data[:taken].splitlines():
-                    event = json.loads(line)
-                    jobs.add_event(connection, job_id, event["event"], event["message"], event["at"] + shift)
+                return offset + batch.taken if row is None else int(row["ingested"].get(path.name, 0))
+            lines = [(moment + shift, text) for moment, text in batch.lines]
+            if lines:
+                logs.append(
+                    connection, self.job["account"], LOG_GROUP, self._stream(path.stem), lines, self.clock.now_ms()
+                )
+            for event, message, moment in batch.events:
+                jobs.add_event(connection, job_id, event, message, moment + shift)
+            if batch.events:
                 transaction.notify(topics.job(job_id))
-            return offset + taken
+            return offset + batch.taken
 
         self.offsets[path.name] = await self.database.write(store)
         return True
+
+    def _next_batch(self, path: Path, offset: int, complete: bool) -> _Batch:
+        data = _read(path, offset, _CHUNK)
+        if len(data) == _CHUNK and b"\n" not in data:
+            data = _read(path, offset, _LARGE_CHUNK)
+        if path == self.folder.progress:
+            taken = data.rfind(b"\n") + 1
+            return _Batch(taken, [], parse_progress(data[:taken]))
+        lines, taken = parse(data, complete=complete and offset + len(data) >= _size(path))
+        return _Batch(taken, lines, [])
 
     def _files(self) -> list[Path]:
         return [self.folder.progress, *self.folder.log_files()]
@@ -118,13 +130,33 @@ class Follower:
         return round((self.clock.now_ms() - now_ms()) / 1000) * 1000
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What came next in a file: how many bytes it took, log lines by real time, events."""
+
+    taken: int
+    lines: list[tuple[int, str]]
+    events: list[tuple[str, str, int]]
+
+
 def lost(status: str, folder: JobFolder) -> Ending:
-    """The ending of a job whose runner is gone without a word."""
+    """The ending of a job whose runner is gone without a word: nobody has brought anything to S3."""
     if status == JobStatus.CANCELLING:
-        return Ending("CANCELLED", None, now_ms(), [])
+        return Ending("CANCELLED", None, now_ms(), [], saved=False)
     reason = "The job's runner ended without a word: it was killed, or the machine was restarted"
     last = folder.runner_output().strip().splitlines()[-1:]
-    return Ending("FAILED", ": ".join([reason, *last]), now_ms(), [])
+    return Ending("FAILED", ": ".join([reason, *last]), now_ms(), [], saved=False)
+
+
+def _where_it_is_kept(folder: JobFolder) -> str:
+    days = KEPT_SECONDS // 86400
+    return f"What is not in S3 is kept for {days} days on the service's machine in {folder.path}."
+
+
+def _joined(text: str, more: str, most: int) -> str:
+    """Both, if there is room for both."""
+    both = f"{text.rstrip('.')}. {more}"
+    return both if more and len(both) <= most else text
 
 
 def _read(path: Path, offset: int, most: int) -> bytes:

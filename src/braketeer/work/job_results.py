@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from braketeer.work.job_storage import Place, Storage, StorageError
+from braketeer.domain.s3_places import Place
+from braketeer.work.job_storage import Refused, Storage
 from braketeer.work.job_trees import Entry, entries, open_file
 
 EVERY_SECONDS = 2.0
@@ -64,14 +65,23 @@ class Checkpoints:
         self._stored = {entry.path: _version(entry) for entry in entries(self._folder) if not entry.is_folder}
 
     def sync(self, storage: Storage) -> int:
-        """Store every file that has changed; how many. A file that vanishes meanwhile is passed over."""
+        """Store every file that has changed; how many. A file that vanishes meanwhile is passed over.
+
+        StorageError where not all could be stored. A file that S3 refuses does not keep the others from it.
+        """
         if self._place is None:
             return 0
         stored = 0
+        refused: Refused | None = None
         with self._turn:
             for entry in entries(self._folder):
                 if not entry.is_folder and self._stored.get(entry.path) != _version(entry):
-                    stored += self._store(self._place, entry, storage)
+                    try:
+                        stored += self._store(self._place, entry, storage)
+                    except Refused as problem:
+                        refused = refused or problem
+        if refused is not None:
+            raise refused
         return stored
 
     def _store(self, place: Place, entry: Entry, storage: Storage) -> bool:
@@ -101,7 +111,7 @@ class CheckpointThread:
 
     def _run(self) -> None:
         while not self._stopped.wait(EVERY_SECONDS):
-            with contextlib.suppress(StorageError, _Stopped):  # the last sync, after the script, tells of problems
+            with contextlib.suppress(Exception):  # the last sync, after the script, tells of problems
                 self._checkpoints.sync(self._storage)
 
     def _go_on(self) -> None:

@@ -1,23 +1,25 @@
 """A runner's way to S3: through the service's endpoint, with the job's credentials, patient while the service restarts.
 
 Bytes go through obstore. It cannot name keys with empty or dot segments (``a//b``), which S3 allows and clients make by
-joining prefixes that end in a slash; those few go through botocore, which is slow to load and therefore loaded late.
+joining prefixes that end in a slash, nor keys with control characters; those few go through botocore, which is slow to
+load and therefore loaded late.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import GenericError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
+
+from braketeer.domain.s3_places import Place
 
 if TYPE_CHECKING:
     from braketeer.work.job_folder import Credentials
@@ -28,6 +30,7 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 _PART = 8 << 20
 _SILENCE = timedelta(seconds=60)
 _LONGEST_TRANSFER = timedelta(hours=12)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class StorageError(Exception):
@@ -38,36 +41,8 @@ class NotThere(StorageError):
     """There is no such object or bucket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an object or a prefix is."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-    @classmethod
-    def parse(cls, uri: str) -> Place:
-        """From ``s3://bucket/key`` or ``https://bucket.s3.region.amazonaws.com/key``, the forms the model admits."""
-        parts = urlsplit(uri)
-        host, key = parts.netloc, parts.path.removeprefix("/")
-        if parts.scheme == "s3" and host:
-            # Keys may hold "?" and "#", which mean nothing in an s3:// address.
-            return cls(host, uri.removeprefix(f"s3://{host}").removeprefix("/"))
-        if parts.scheme == "https" and host:
-            bucket, dot, rest = host.partition(".s3")
-            if dot and rest[:1] in {".", "-"}:
-                return cls(bucket, key)
-            bucket, _, key = key.partition("/")
-            if bucket:
-                return cls(bucket, key)
-        raise StorageError(f"'{uri}' is no address of S3")
-
-    def __truediv__(self, name: str) -> Place:
-        """Below this prefix, joined by one slash as clients join them."""
-        return Place(self.bucket, f"{self.key}/{name}" if self.key else name)
+class Refused(StorageError):
+    """This one object could not be moved; another may."""
 
 
 class Storage:
@@ -90,7 +65,7 @@ class Storage:
         self._botocore: Any = None
 
     def download(self, place: Place, target: Path) -> None:
-        """Write the object to ``target``, whose folder is made."""
+        """Write the object to ``target``, whose folder is made. StorageError, or OSError of the target."""
         target.parent.mkdir(parents=True, exist_ok=True)
 
         def copy() -> None:
@@ -102,10 +77,12 @@ class Storage:
         self._patiently(place, copy)
 
     def upload(self, place: Place, source: Callable[[], IO[bytes]]) -> None:
-        """Store what ``source()`` opens; it is opened anew for every try."""
+        """Store what ``source()`` opens; it is opened anew for every try. StorageError, or OSError of ``source()``."""
+        if not _has_a_key(place):
+            raise Refused(f"{place}: the name is not UTF-8, which every key in S3 is")
 
         def copy() -> None:
-            with source() as file:
+            with source() as file, _told_clearly(place):
                 if _is_plain(place.key):
                     obstore.put(self._store(place.bucket), place.key, file, chunk_size=_PART)
                 else:
@@ -115,14 +92,20 @@ class Storage:
 
     def keys(self, place: Place) -> list[str]:
         """Every key that begins with the place's key, in order. Keys that end in a slash are folder markers."""
-        return self._patiently(place, lambda: self._list(place))
+
+        def tell() -> list[str]:
+            with _told_clearly(place):
+                return self._list(place)
+
+        return self._patiently(place, tell)
 
     def _chunks(self, place: Place) -> Iterator[bytes]:
-        if _is_plain(place.key):
-            for chunk in obstore.get(self._store(place.bucket), place.key).stream(min_chunk_size=1 << 20):
-                yield bytes(chunk)
-        else:
-            yield from self._client().get_object(Bucket=place.bucket, Key=place.key)["Body"].iter_chunks(1 << 20)
+        with _told_clearly(place):
+            if _is_plain(place.key):
+                for chunk in obstore.get(self._store(place.bucket), place.key).stream(min_chunk_size=1 << 20):
+                    yield bytes(chunk)
+            else:
+                yield from self._client().get_object(Bucket=place.bucket, Key=place.key)["Body"].iter_chunks(1 << 20)
 
     def _list(self, place: Place) -> list[str]:
         """obstore lists whole folders only: list the parent's level, then what begins with the prefix."""
@@ -138,7 +121,7 @@ class Storage:
                     for batch in obstore.list(store, folder):
                         # A marker "folder/" is told as "folder": it is no file where the folder is one.
                         found += [entry["path"] for entry in batch if entry["path"] != folder]
-        except InvalidPathError:
+        except (InvalidPathError, ValueError):
             return self._list_exactly(place)
         return sorted(found)
 
@@ -152,8 +135,7 @@ class Storage:
         while True:
             self._interrupted()
             try:
-                with _told_clearly(place):
-                    return action()
+                return action()
             except _Away as problem:
                 if time.monotonic() - started >= self._patience_seconds:
                     raise StorageError(f"{place}: the service cannot be reached ({problem})") from problem
@@ -210,15 +192,14 @@ def _told_clearly(place: Place) -> Iterator[None]:
     except GenericError as problem:
         text = str(problem).partition("\n")[0]
         if "status code: 4" in text and "status code: 429" not in text:
-            raise StorageError(f"{place}: {text}") from problem
+            raise Refused(f"{place}: {text}") from problem
         raise _Away(text) from problem
     except Exception as problem:
         raise _of_botocore(place, problem) from problem
 
 
 def _of_botocore(place: Place, problem: Exception) -> Exception:
-    """What an error of botocore means; any other error as it is."""
-    module = type(problem).__module__
+    """What an error of botocore means. Any other is about this object: a name that a client cannot write, say."""
     answer = getattr(problem, "response", None)
     if isinstance(answer, dict):
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
@@ -227,10 +208,26 @@ def _of_botocore(place: Place, problem: Exception) -> Exception:
             return NotThere(
                 f"{place}: there is no such {'bucket' if error.get('Code') == 'NoSuchBucket' else 'object'}"
             )
-        return StorageError(f"{place}: {problem}") if status < 500 and status != 429 else _Away(str(problem))
-    return _Away(str(problem)) if module.startswith(("botocore", "urllib3")) else problem
+        if status == 403:
+            return StorageError(f"{place}: access denied")
+        return Refused(f"{place}: {problem}") if status < 500 and status != 429 else _Away(str(problem))
+    if type(problem).__module__.startswith(("botocore", "urllib3")):
+        from botocore.exceptions import HTTPClientError, IncompleteReadError  # noqa: PLC0415 - loaded by now
+
+        if isinstance(problem, (HTTPClientError, IncompleteReadError)) or "urllib3" in type(problem).__module__:
+            return _Away(str(problem))
+    return Refused(f"{place}: {type(problem).__name__}: {problem}")
 
 
 def _is_plain(key: str) -> bool:
-    """Whether obstore can name the key: no empty and no dot segments."""
-    return bool(key) and not {"", ".", ".."} & set(key.split("/"))
+    """Whether obstore can name the key: no empty and no dot segments, no control characters."""
+    return bool(key) and not {"", ".", ".."} & set(key.split("/")) and not _CONTROL.search(key)
+
+
+def _has_a_key(place: Place) -> bool:
+    """Whether the name can be written in UTF-8: a file's may be any bytes, which Python shows as surrogates."""
+    try:
+        place.key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

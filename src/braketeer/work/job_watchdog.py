@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from braketeer.work.job_folder import JobFolder
+from braketeer.work.job_cgroup import ControlGroup
+from braketeer.work.job_folder import JobFolder, JobSpec
 from braketeer.work.job_trees import bytes_used
 
 if TYPE_CHECKING:
     import psutil
 
-MOST_PROCESSES = 1024
 MEMORY_EVERY_SECONDS = 0.5
 DISK_EVERY_SECONDS = 2.0
 
@@ -21,11 +21,13 @@ DISK_EVERY_SECONDS = 2.0
 class Watchdog:
     """A thread that looks regularly; ``verdict`` is why the job must end, or None."""
 
-    def __init__(self, folder: Path, memory_bytes: int, disk_bytes: int) -> None:
+    def __init__(self, folder: Path, spec: JobSpec, group: ControlGroup) -> None:
+        self._group = group
         self.verdict: str | None = None
         self._folder = folder
-        self._memory_bytes = memory_bytes
-        self._disk_bytes = disk_bytes
+        self._memory_bytes = spec.memory_bytes
+        self._disk_bytes = spec.disk_bytes
+        self._most_processes = spec.most_processes
         self._process: int | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -54,6 +56,8 @@ class Watchdog:
     def _memory_verdict(self, pid: int) -> str | None:
         import psutil  # noqa: PLC0415 - loading it would delay every job's first line
 
+        if self._group.is_full():
+            return f"The job had more than {self._most_processes} processes and threads"
         if not self._may_be_too_much():
             return None
         try:
@@ -61,8 +65,8 @@ class Watchdog:
             tree = [process, *process.children(recursive=True)]
         except psutil.Error:
             return None
-        if len(tree) > MOST_PROCESSES:
-            return f"The job had more than {MOST_PROCESSES} processes"
+        if len(tree) > self._most_processes:
+            return f"The job had more than {self._most_processes} processes"
         if _sum(tree, shared=True) <= self._memory_bytes or _sum(tree, shared=False) <= self._memory_bytes:
             return None
         return f"The job's processes used more than {self._memory_bytes / 2**30:.1f} GiB of memory"
@@ -78,7 +82,7 @@ class Watchdog:
             threads = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
         except (OSError, ValueError, IndexError):
             return True
-        return threads > MOST_PROCESSES
+        return threads > self._most_processes
 
     def _disk_verdict(self) -> str | None:
         if bytes_used(self._folder) <= self._disk_bytes:

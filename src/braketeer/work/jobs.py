@@ -24,10 +24,12 @@ from sqlalchemy import Connection, RowMapping
 from braketeer.domain import arns
 from braketeer.domain.accounts import AccessKey
 from braketeer.domain.clock import Clock
+from braketeer.domain.errors import ServiceError
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.store import jobs, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.work import sandbox
+from braketeer.work.job_cgroup import ControlGroup
 from braketeer.work.job_folder import (
     CANCEL,
     MAX_RUNTIME,
@@ -36,8 +38,10 @@ from braketeer.work.job_folder import (
     Ending,
     JobFolder,
     JobSpec,
+    forced_ending,
+    now_ms,
 )
-from braketeer.work.job_follower import Follower, RevokeKeys, lost
+from braketeer.work.job_follower import KEPT_SECONDS, Follower, RevokeKeys, lost
 from braketeer.work.sandbox import SandboxChoice
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,9 @@ LOOK_EVERY_SECONDS = 0.05
 PROOF_OF_LIFE_EVERY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 STOP_MARGIN_SECONDS = 10.0
+PAUSE_AFTER_TROUBLE_SECONDS = 1.0
+MOST_TRIES = 30  # a job that cannot be followed, for another reason than the database, is given up after as many
+LEFTOVERS_EVERY_SECONDS = 3600.0
 KEY_MARGIN_SECONDS = 3600
 
 # A runner that goes on when its supervisor closes is still a child of this process: it must be remembered.
@@ -71,6 +78,7 @@ class JobSettings:
     grace_seconds: float = 30.0
     patience_seconds: float = 600.0
     memory_bytes: int = 0  # of one job's processes together; 0: nine tenths of the machine's
+    most_processes: int = 1024  # of one job; where a control group can be made, with its threads
     stop_jobs: bool = False
 
 
@@ -88,6 +96,8 @@ class JobSupervisor:
         self._folders = settings.folder.absolute()  # runners have another working directory
         self._memory_bytes = settings.memory_bytes or psutil.virtual_memory().total * 9 // 10
         self._shown: list[str] = []
+        self._stopping = False  # jobs are to end, and no others to begin
+        self._claiming: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._runners = _OUR_RUNNERS  # those that are children of this process
@@ -100,8 +110,9 @@ class JobSupervisor:
         for job in await self._database.read(jobs.unfinished):
             self._follow(job)  # those that the service before this one has left on
         ready = asyncio.Event()
+        self._claiming = asyncio.create_task(self._claim_jobs(ready), name="claim jobs")
         self._background = [
-            asyncio.create_task(self._claim_jobs(ready), name="claim jobs"),
+            self._claiming,
             asyncio.create_task(self._keep_beating(), name="heartbeat"),
             asyncio.create_task(self._remove_leftovers(), name="job leftovers"),
         ]
@@ -109,35 +120,41 @@ class JobSupervisor:
 
     async def close(self) -> None:
         """Stop following. Runners go on, unless the settings say ``stop_jobs``: then they are ended first."""
+        if self._settings.stop_jobs:
+            await self.end_jobs()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self._settings.stop_jobs:
-            await self.end_jobs()
         for task in self._followed.values():
             task.cancel()
         await asyncio.gather(*self._followed.values(), return_exceptions=True)
 
     async def end_jobs(self) -> None:
-        """Ask every runner to end its job, and wait until they have, or their grace is over."""
-        for job_id in self._followed:
-            self._folder(job_id).ask_to_stop(SERVICE_STOPPED)
-        if self._followed:
+        """Begin no other job, ask every runner to end its own, and wait until they have, or their grace is over."""
+        self._stopping = True
+        self._database.topics.publish([topics.JOBS])
+        if self._claiming is not None:  # a job that is being claimed just now is one of those to end
+            await asyncio.wait([self._claiming], timeout=STOP_MARGIN_SECONDS)
+        if self._followed:  # _watch asks them
             await asyncio.wait(self._followed.values(), timeout=self._settings.grace_seconds + STOP_MARGIN_SECONDS)
 
     async def _claim_jobs(self, ready: asyncio.Event) -> None:
         with self._database.topics.subscribe(topics.JOBS) as news:
             ready.set()
-            while True:
+            while not self._stopping:
                 try:
                     while (job := await self._claim_next()) is not None:
                         self._follow(job)
                 except Exception:
-                    log.exception("claiming jobs failed; it is tried again at the next news")
+                    log.exception("claiming jobs failed; it is tried again")
+                    await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+                    continue
                 await news.wait(60)
 
     async def _claim_next(self) -> RowMapping | None:
         def claim(transaction: Transaction) -> RowMapping | None:
+            if self._stopping:
+                return None
             now = self._clock.now_ms()
             job = jobs.claim_next(transaction.connection, now, self._settings.slots)
             if job is not None:
@@ -155,47 +172,79 @@ class JobSupervisor:
 
     async def _see_through(self, job: RowMapping) -> None:
         """Follow one job, starting its runner if it has none yet, until its end is in the database."""
+        tries, trouble = 0, ""
         while True:
             try:
-                folder = self._folder(job["id"])
-                follower = Follower(self._database, self._clock, job, folder, dict(job["ingested"]))
-                with self._database.topics.subscribe(topics.job(job["id"])) as news:
-                    ending = folder.ending()
-                    if not folder.runner_lives() and (not folder.was_begun() or (ending and not ending.saved)):
-                        await self._start_runner(job, folder)
-                    await self._watch(job, follower, news)
+                await self._try_to_see_through(job, tries, trouble)
                 return
-            except Exception:
+            except ServiceError as problem:  # a database that does not answer now: time does not make it hopeless
+                log.warning("job %s cannot be followed: %s", job["id"], problem)
+            except Exception as problem:
                 log.exception("following job %s failed; it is tried again", job["id"])
-                await asyncio.sleep(1)
+                tries, trouble = tries + 1, str(problem)
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+            with contextlib.suppress(Exception):
                 job = await self._current(job["id"]) or job
 
-    async def _watch(self, job: RowMapping, follower: Follower, news: topics.Subscription) -> None:
-        folder = follower.folder
-        deadline_ms = job["started_at"] + 1000 * job["request"]["stoppingCondition"]["maxRuntimeInSeconds"]
-        status, proof_due, told = job["status"], 0.0, True
-        ending: Ending | None = None
-        while ending is None:
+    async def _try_to_see_through(self, job: RowMapping, tries: int, trouble: str) -> None:
+        folder = self._folder(job["id"])
+        follower = Follower(self._database, self._clock, job, folder, dict(job["ingested"]))
+        with self._database.topics.subscribe(topics.job(job["id"])) as news:
+            lives, begun, ending = await asyncio.to_thread(
+                lambda: (folder.runner_lives(), folder.was_begun(), folder.ending())
+            )
+            if not lives and not begun:
+                why = self._why_to_stop(job, job["status"])
+                if why is None and tries >= MOST_TRIES:
+                    why = f"The job could not be started: {trouble}"
+                if why is not None:
+                    await self._finish(follower, forced_ending(why, _run_seconds(job)))
+                    return
+            if not lives and (not begun or (ending and not ending.saved and tries < MOST_TRIES)):
+                await self._start_runner(job, folder)
+            ending = await self._watch(job, follower, news)
+        try:
+            await follower.ingest(complete=True)
+        except ServiceError:
+            raise
+        except Exception:
+            if tries < MOST_TRIES:
+                raise
+            log.exception("the last lines and events of job %s cannot be stored", job["id"])
+        await self._finish(follower, ending)
+
+    async def _watch(self, job: RowMapping, follower: Follower, news: topics.Subscription) -> Ending:
+        """Follow a job that has a runner until it is known how it ended; pass on cancels and the end of its time."""
+        status, asked, told, thorough_at = job["status"], "", True, 0.0
+        while True:
             if told and (row := await self._current(job["id"])) is not None:
                 status = row["status"]
-            if status == JobStatus.CANCELLING:
-                folder.ask_to_stop(CANCEL)
-            elif self._clock.now_ms() > deadline_ms:
-                folder.ask_to_stop(MAX_RUNTIME)
-            if follower.has_news():
+            why = self._why_to_stop(job, status)
+            thorough = time.monotonic() >= thorough_at or (why or "") != asked
+            if thorough:
+                thorough_at, asked = time.monotonic() + PROOF_OF_LIFE_EVERY_SECONDS, why or ""
+            seen = await asyncio.to_thread(_look, follower, why, thorough)
+            if seen.ending is not None:
+                return seen.ending
+            if seen.runner_is_gone:
+                return await self._lost(status, follower.folder, job["id"])
+            if seen.news:
                 await follower.ingest()
-            ending = folder.ending()
-            if ending is not None and not ending.saved and folder.runner_lives():
-                ending = None  # a second runner is trying to save what the first could not
-            if ending is None and time.monotonic() >= proof_due:
-                proof_due = time.monotonic() + PROOF_OF_LIFE_EVERY_SECONDS
-                if not folder.runner_lives():
-                    ending = folder.ending() or await self._lost(status, folder, job["id"])
-            if ending is None:
-                told = await news.wait(LOOK_EVERY_SECONDS)
-        await follower.ingest(complete=True)
+            told = await news.wait(LOOK_EVERY_SECONDS)
+
+    def _why_to_stop(self, job: RowMapping, status: str) -> str | None:
+        """Why the job is to end now, if it is."""
+        if status == JobStatus.CANCELLING:
+            return CANCEL
+        if self._stopping:
+            return SERVICE_STOPPED
+        if self._clock.now_ms() > job["started_at"] + 1000 * _run_seconds(job):
+            return MAX_RUNTIME
+        return None
+
+    async def _finish(self, follower: Follower, ending: Ending) -> None:
         await follower.finish(ending, self._revoke_keys)
-        await asyncio.to_thread(self._clear_away, folder, job["id"], ending)
+        await asyncio.to_thread(self._clear_away, follower.folder, follower.job["id"], ending)
 
     def _clear_away(self, folder: JobFolder, job_id: str, ending: Ending) -> None:
         """Reap the runner if it was our child; remove its folder, but keep what could not be brought to S3."""
@@ -204,13 +253,17 @@ class JobSupervisor:
                 runner.wait(STOP_MARGIN_SECONDS)
         if ending.saved:
             folder.remove()
-        else:
-            folder.forget_secrets()
+            return
+        log.warning("what job %s has left is not in S3; it is kept for a while in %s", job_id, folder.path)
+        folder.forget_secrets()
+        with contextlib.suppress(OSError):
+            folder.end(ending)
 
     async def _lost(self, status: str, folder: JobFolder, job_id: str) -> Ending:
         if not self._settings.sandbox.isolates:
             await asyncio.to_thread(sandbox.kill_marked, job_id)
-        return lost(status, folder)
+        await asyncio.to_thread(ControlGroup(job_id, self._settings.most_processes).remove)
+        return await asyncio.to_thread(lost, status, folder)
 
     async def _start_runner(self, job: RowMapping, folder: JobFolder) -> None:
         spec = await self._specify(job)
@@ -221,13 +274,14 @@ class JobSupervisor:
     async def _specify(self, job: RowMapping) -> JobSpec:
         """What the runner is told, with a fresh key; a key of an earlier try ends."""
         settings, request = self._settings, job["request"]
-        limit = request["stoppingCondition"]["maxRuntimeInSeconds"]
+        limit = _run_seconds(job)
         expires_at = (
             int(time.time() + limit + settings.grace_seconds + 2 * settings.patience_seconds) + KEY_MARGIN_SECONDS
         )
 
         def issue(transaction: Transaction) -> AccessKey:
             self._revoke_keys(transaction.connection, job["id"])
+            transaction.notify(topics.KEYS)
             return self._issue_key(transaction.connection, job["account"], job["id"], expires_at)
 
         key = await self._database.write(issue)
@@ -250,32 +304,76 @@ class JobSupervisor:
             patience_seconds=settings.patience_seconds,
             memory_bytes=self._memory_bytes,
             disk_bytes=request["instanceConfig"]["volumeSizeInGb"] << 30,
+            most_processes=settings.most_processes,
         )
 
     async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             with contextlib.suppress(OSError):
-                self._beat()
+                await asyncio.to_thread(self._beat)
 
     def _beat(self) -> None:
         """Tell the runners that their service is there."""
         (self._folders / "heartbeat").touch()
 
     async def _remove_leftovers(self) -> None:
-        """Folders of jobs that had ended when the service was killed, before their folder was removed."""
-        found = await asyncio.to_thread(lambda: list(self._folders.iterdir()))
-        for path in (path for path in found if path.is_dir()):
+        while True:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._remove_leftovers_now)
+            await asyncio.sleep(LEFTOVERS_EVERY_SECONDS)
+
+    def _remove_leftovers_now(self) -> None:
+        """Folders of jobs that had ended when the service was killed, and those that were kept for long enough."""
+        for path in [path for path in self._folders.iterdir() if path.is_dir()]:
             folder = self._folder(path.name)
-            ending = folder.ending()
-            if path.name not in self._followed and not folder.runner_lives() and (ending is None or ending.saved):
-                await asyncio.to_thread(folder.remove)
+            if path.name not in self._followed and not folder.runner_lives() and _is_of_no_use(folder):
+                log.info("the folder %s of an ended job is removed", path)
+                folder.remove()
 
     async def _current(self, job_id: str) -> RowMapping | None:
         return await self._database.read(lambda connection: jobs.get(connection, job_id))
 
     def _folder(self, job_id: str) -> JobFolder:
         return JobFolder(self._folders / job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look at a job's folder has shown."""
+
+    ending: Ending | None
+    runner_is_gone: bool
+    news: bool
+
+
+def _look(follower: Follower, why_to_stop: str | None, thorough: bool) -> _Seen:
+    """Look at the folder; a thorough look asks the runner to stop, if it is to, and makes sure that it lives."""
+    folder = follower.folder
+    if thorough and why_to_stop is not None:
+        try:
+            folder.ask_to_stop(why_to_stop)
+        except OSError as problem:
+            log.warning("the runner in %s cannot be asked to stop: %s", folder.path, problem)
+    ending = folder.ending()
+    gone = False
+    if thorough or (ending is not None and not ending.saved):
+        gone = not folder.runner_lives()
+        ending = folder.ending()
+    if ending is not None and not ending.saved and not gone:
+        ending = None  # a second runner is trying to save what the first could not
+    return _Seen(ending, gone, follower.has_news())
+
+
+def _is_of_no_use(folder: JobFolder) -> bool:
+    """Whether nobody can want an ended job's folder: all is in S3, nothing was begun, or it was kept long enough."""
+    if (ending := folder.ending()) is not None:
+        return ending.saved or now_ms() - ending.ended_at > 1000 * KEPT_SECONDS
+    return not folder.was_begun() or time.time() - folder.progress.stat().st_mtime > KEPT_SECONDS
+
+
+def _run_seconds(job: RowMapping) -> int:
+    return int(job["request"]["stoppingCondition"]["maxRuntimeInSeconds"])
 
 
 def _spawn(folder: JobFolder, spec: JobSpec) -> subprocess.Popen[bytes] | None:

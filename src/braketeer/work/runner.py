@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from braketeer.work import job_environment, sandbox
-from braketeer.work.job_folder import CANCEL, MAX_RUNTIME, SERVICE_STOPPED, Ending, JobFolder, JobSpec, now_ms
+from braketeer.work.job_cgroup import ControlGroup
+from braketeer.work.job_folder import (
+    CANCEL,
+    MAX_RUNTIME,
+    SERVICE_STOPPED,
+    Ending,
+    JobFolder,
+    JobSpec,
+    forced_ending,
+    now_ms,
+)
 from braketeer.work.job_log import LogFile, Pump
 from braketeer.work.job_results import Checkpoints, CheckpointThread, upload_model
 from braketeer.work.job_storage import Storage, StorageError
@@ -61,7 +71,8 @@ class Runner:
         self._spec = folder.read_spec()
         self._deadline = time.monotonic() + self._spec.run_seconds
         self._service = ServiceWatch(folder, self._spec.patience_seconds)
-        self._watchdog = Watchdog(folder.path, self._spec.memory_bytes, self._spec.disk_bytes)
+        self._group = ControlGroup(self._spec.job_id, self._spec.most_processes)
+        self._watchdog = Watchdog(folder.path, self._spec, self._group)
         self._log = LogFile(folder.logs / f"{job_environment.HOST}.log")
         checkpoint_config = self._spec.request.get("checkpointConfig") or {}
         self._local_path: str | None = checkpoint_config.get("localPath")
@@ -76,12 +87,13 @@ class Runner:
             code = self._run_script()
             ending = _ending_of(code, read_text(self._folder.ml, "output/failure", 4 * LONGEST_REASON).strip())
         except MustEnd as end:
-            ending = self._forced_ending(end.why)
+            ending = forced_ending(end.why, self._spec.request["stoppingCondition"]["maxRuntimeInSeconds"])
         except (StagingError, sandbox.SandboxError, StorageError) as problem:
             ending = _failed(str(problem))
         except Exception as problem:  # noqa: BLE001 - somebody waits for the last word
             ending = _failed(f"The job's runner failed: {type(problem).__name__}: {problem}")
         self._watchdog.stop()
+        self._group.remove()
         self._tell(ending.reason)
         if self._checkpoints is not None:
             ending = self._saved(ending, self._checkpoints)
@@ -89,6 +101,7 @@ class Runner:
 
     def save_again(self, ending: Ending) -> Ending:
         """Bring to S3 what the run could not, because the service was away; the ending is what it was."""
+        self._group.remove()
         return self._saved(ending, Checkpoints(self._folder.checkpoints, self._checkpoints_uri))
 
     def _prepare(self) -> Checkpoints:
@@ -113,7 +126,7 @@ class Runner:
         """The harness's exit code; MustEnd once the script has been ended before its time."""
         assert self._checkpoints is not None  # noqa: S101 - prepared
         process = self._start()
-        self._folder.add_progress("RUNNING", "The script is running.")
+        self._progress("RUNNING", "The script is running.")
         assert process.stdout is not None  # noqa: S101 - asked for in _start
         pump = Pump(process.stdout.fileno(), self._log)
         self._watchdog.watch_process(process.pid)
@@ -128,6 +141,7 @@ class Runner:
             raise
         finally:
             sandbox.kill(self._spec.sandbox, process, self._spec.job_id)
+            self._group.remove()
             pump.ended.wait(10)
             syncing.stop()
         return process.returncode
@@ -143,7 +157,7 @@ class Runner:
         self._check()
         # Popen must be called by the main thread: the sandbox dies with the thread that started it.
         return subprocess.Popen(
-            command.argv,
+            self._group.entering(command.argv),
             env=variables | command.extra_environment | _limits(spec),
             cwd=self._folder.ml / "code",
             stdin=subprocess.DEVNULL,
@@ -168,35 +182,32 @@ class Runner:
         if why is not None:
             raise MustEnd(why)
 
-    def _forced_ending(self, why: str) -> Ending:
-        if why == CANCEL:
-            return Ending("CANCELLED", None, now_ms(), [])
-        if why == MAX_RUNTIME:
-            seconds = self._spec.request["stoppingCondition"]["maxRuntimeInSeconds"]
-            reason = f"The job ran longer than its maxRuntimeInSeconds of {seconds}"
-            return _failed(reason, [["MAX_RUNTIME_EXCEEDED", f"{reason}."]])
-        if why == SERVICE_STOPPED:
-            return _failed("The service was stopped and ended its jobs")
-        return _failed(why)
-
     def _saved(self, ending: Ending, checkpoints: Checkpoints) -> Ending:
         """The ending, once results and checkpoints are in S3; where they cannot be brought there it is FAILED."""
         hurried = self._folder.stop_reason() == SERVICE_STOPPED or self._service.problem() is not None
         storage = self._storage(lambda: None, 0.0 if hurried else self._spec.patience_seconds)
-        try:
-            self._folder.add_progress("UPLOADING_RESULTS", "Uploading the results.")
-            checkpoints.sync(storage)
-            upload_model(self._spec.request, self._folder.ml / "model", self._folder.path / "model.tar.gz", storage)
-        except (StorageError, OSError) as problem:
-            reason = f"The results could not be stored. {problem}"
-            self._tell(reason)
-            return _failed(reason, saved=False) if ending.outcome == "COMPLETED" else replace(ending, saved=False)
-        return replace(ending, saved=True)
+        self._progress("UPLOADING_RESULTS", "Uploading the results.")
+        model, archive = self._folder.ml / "model", self._folder.path / "model.tar.gz"
+        # Each by itself, so that a checkpoint that cannot be stored does not cost the results.
+        problems = [
+            *_problems(lambda: upload_model(self._spec.request, model, archive, storage)),
+            *_problems(lambda: checkpoints.sync(storage)),
+        ]
+        if not problems:
+            return replace(ending, saved=True)
+        reason = " ".join(problems)
+        self._tell(reason)
+        return _failed(reason, saved=False) if ending.outcome == "COMPLETED" else replace(ending, saved=False)
+
+    def _progress(self, event: str, message: str) -> None:
+        """A full disk loses an event, but must not cost the job."""
+        with contextlib.suppress(OSError):
+            self._folder.add_progress(event, message)
 
     def _tell(self, text: str | None) -> None:
         """Put a word of our own into the job's log."""
         with contextlib.suppress(OSError):
-            self._log.write(text.encode().split(b"\n") if text else [])
+            self._log.write(text.encode(errors="replace").split(b"\n") if text else [])
 
     def _storage(self, interrupted: Callable[[], None], patience: float | None = None) -> Storage:
         patience = self._spec.patience_seconds if patience is None else patience
@@ -222,6 +233,17 @@ def _into(outcome: Future[T], work: Callable[[], T]) -> None:
         outcome.set_exception(problem)
 
 
+def _problems(upload: Callable[[], object]) -> list[str]:
+    """What kept an upload from S3, in the owner's words; empty where nothing did."""
+    try:
+        upload()
+    except StorageError as problem:
+        return [f"The results could not be stored. {problem}"]
+    except Exception as problem:  # noqa: BLE001 - somebody waits for the last word
+        return [f"The results could not be stored. {type(problem).__name__}: {problem}"]
+    return []
+
+
 def _ending_of(code: int, failure: str) -> Ending:
     """How a job ends whose harness returned ``code`` and left ``failure`` in output/failure (real Braket's wording)."""
     if code == 0 and not failure:
@@ -240,8 +262,10 @@ def _limits(spec: JobSpec) -> dict[str, str]:
     return {"BRAKETEER_LIMITS": json.dumps(limits)}
 
 
-def _failed(reason: str, events: list[list[str]] | None = None, *, saved: bool = True) -> Ending:
-    return Ending("FAILED", reason[:LONGEST_REASON], now_ms(), events or [], saved)
+def _failed(reason: str, *, saved: bool = True) -> Ending:
+    # What no database takes as text, such as half of a surrogate pair from a file's name, is replaced.
+    clear = reason.encode(errors="replace").decode().replace("\0", "\ufffd")
+    return Ending("FAILED", clear[:LONGEST_REASON], now_ms(), [], saved)
 
 
 if __name__ == "__main__":

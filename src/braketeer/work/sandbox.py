@@ -22,7 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from braketeer.work.job_environment import DEFAULT_CHECKPOINT_PATH, SeenPaths
+from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
+from braketeer.work.job_environment import SeenPaths
 from braketeer.work.job_folder import JobFolder
 
 if TYPE_CHECKING:

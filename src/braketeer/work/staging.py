@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from braketeer.domain.s3_places import Place
 from braketeer.work.job_archives import BadArchive, is_archive, unpack
-from braketeer.work.job_storage import NotThere, Place, Storage, StorageError
+from braketeer.work.job_storage import NotThere, Storage, StorageError
 
 HARNESS = Path(__file__).with_name("harness.py")
 # Amazon's built-in images, of any account, region and tag, stand for the local environment.
@@ -120,7 +121,7 @@ def write_configuration(ml: Path, files: Mapping[str, Any]) -> None:
 def _place(uri: str, what: str) -> Place:
     try:
         return Place.parse(uri)
-    except StorageError as problem:
+    except ValueError as problem:
         raise StagingError(f"{what}: {problem}") from problem
 
 

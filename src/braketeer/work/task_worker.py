@@ -6,6 +6,7 @@ was its standard output; it ends when its input does. It has no access to the da
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -35,6 +36,7 @@ def main(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _warm_up()
+    gc.freeze()  # what is loaded stays: the collector need not look at it again and again
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
     _answer(answers, {"ready": True}, b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection
 
 from braketeer.devices.catalogue import Catalogue, Device
 from braketeer.domain import pagination
@@ -13,9 +13,8 @@ from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.domain.queue import JOB_DEPTH_CAP, TASK_DEPTH_CAP, Priority, capped
-from braketeer.store import devices, quantum_tasks
+from braketeer.store import devices, jobs, quantum_tasks
 from braketeer.store.database import Database
-from braketeer.store.tables import jobs
 
 DEFAULT_PAGE = 100
 
@@ -112,19 +111,8 @@ def _queues(connection: Connection, device: Device) -> list[dict[str, str]]:
 
 def _jobs_queue_size(connection: Connection, device: Device) -> str:
     """A QPU with nothing waiting tells of the running job (SDK: docstring of AwsDevice.queue_depth)."""
-    waiting = _count_jobs(connection, device.arn, JobStatus.QUEUED)
+    waiting = jobs.count(connection, device.arn, JobStatus.QUEUED, JOB_DEPTH_CAP + 1)
     if waiting or device.is_simulator:
         return capped(waiting, JOB_DEPTH_CAP)
-    running = _count_jobs(connection, device.arn, JobStatus.RUNNING)
+    running = jobs.count(connection, device.arn, JobStatus.RUNNING, JOB_DEPTH_CAP + 1)
     return f"0 ({running} prioritized job(s) running)" if running else "0"
-
-
-def _count_jobs(connection: Connection, device_arn: str, status: JobStatus) -> int:
-    """How many jobs of a device have this status; counting stops one above the cap."""
-    rows = (
-        select(literal_column("1"))
-        .where(jobs.c.device_arn == device_arn, jobs.c.status == status)
-        .limit(JOB_DEPTH_CAP + 1)
-        .subquery()
-    )
-    return connection.execute(select(func.count()).select_from(rows)).scalar_one()

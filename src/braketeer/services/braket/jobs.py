@@ -16,8 +16,10 @@ from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
 from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import ConflictException, ValidationException
+from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
 from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
 from braketeer.domain.queue import JOB_POSITION_CAP, capped
+from braketeer.domain.s3_places import Place
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
@@ -26,10 +28,8 @@ from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import jobs as jobs_table
 
 DEFAULT_MAX_RUNTIME_SECONDS = 432_000
-DEFAULT_CHECKPOINT_PATH = "/opt/braket/checkpoints/"  # documentation of the model's JobCheckpointConfig
 
 _LOCAL_DEVICE = re.compile(r"local:[^/\s]+/\S+")
-_S3_URI = re.compile(r"(?:s3://|https://)(?P<bucket>[^/]+)/?(?P<key>.*)")
 
 _FIELDS = {
     "jobArn": FieldKind.ARN,
@@ -235,10 +235,10 @@ def _queued(specification: dict[str, Any]) -> str:
 
 
 def _bucket(uri: str) -> str:
-    match = _S3_URI.fullmatch(uri)
-    if match is None:
-        raise ValidationException(f"'{uri}' is not an S3 location")
-    return match["bucket"]
+    try:
+        return Place.parse(uri).bucket
+    except ValueError:
+        raise ValidationException(f"'{uri}' is not an S3 location") from None
 
 
 def _arn(row: RowMapping) -> str:

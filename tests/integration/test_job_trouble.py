@@ -1,0 +1,270 @@
+"""Jobs in trouble: odd names, torn files, a full disk, failing starts. Every row comes to an end, results survive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from braketeer.domain.errors import ServiceUnavailableException
+from braketeer.store import jobs as rows
+from braketeer.store import logs
+from braketeer.work import job_follower, jobs
+from braketeer.work.job_folder import Credentials, Ending, JobFolder, now_ms
+from tests.integration.job_host import BUCKET, JobHost, until
+
+ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)\n"
+NAMES = """
+import os
+folder, results = (os.environ[f"AMZN_BRAKET_{name}"] for name in ("CHECKPOINT_DIR", "JOB_RESULTS_DIR"))
+print("found", sorted(os.listdir(folder)), flush=True)
+open(results + "/results.json", "w").write("42")
+for name in (%r, b"z"):
+    open(os.path.join(os.fsencode(folder), name), "w").write("x")
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., JobHost]]:
+    """Starts hosts without a sandbox, in one folder, and closes them at the end."""
+    monkeypatch.setattr(jobs, "PAUSE_AFTER_TROUBLE_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "MOST_TRIES", 5)
+    started: list[JobHost] = []
+
+    def begin(**settings: Any) -> JobHost:
+        started.append(JobHost(tmp_path, "none", **settings).start())
+        return started[-1]
+
+    yield begin
+    for host in started:
+        host.close()
+
+
+def checkpoints_at(prefix: str) -> dict[str, str]:
+    return {"s3Uri": f"s3://{BUCKET}/{prefix}", "localPath": "/opt/jobs/checkpoints"}
+
+
+def test_a_checkpoint_with_a_line_break_in_its_name_is_stored_and_comes_back(start: Callable[..., JobHost]) -> None:
+    host = start()
+    for found in ("found []", "found ['a\\nb', 'z']"):
+        job_id = host.create(NAMES % b"a\nb", checkpointConfig=checkpoints_at("odd"))
+        job = host.ended(job_id)
+        assert (job["status"], job["failure_reason"]) == ("COMPLETED", None)
+        assert found in host.log(job_id)
+    assert host.keys("odd") == ["odd/a\nb", "odd/z"]
+
+
+def test_a_checkpoint_whose_name_no_key_can_be_costs_neither_the_results_nor_the_others(
+    start: Callable[..., JobHost],
+) -> None:
+    host = start()
+    job_id = host.create(NAMES % b"caf\xe9", checkpointConfig=checkpoints_at("bad"))
+    job = host.ended(job_id)
+    folder = host.jobs_folder / job_id
+    assert (job["status"], job["failure_reason"]) == (
+        "FAILED",
+        f"The results could not be stored. s3://{BUCKET}/bad/caf\\udce9: the name is not UTF-8, which every key in S3"
+        f" is. What is not in S3 is kept for 7 days on the service's machine in {folder}.",
+    )
+    assert host.output(job_id) == {"results.json": b"42"}
+    assert host.keys("bad") == ["bad/z"]
+    until((folder / "spec.json").exists, lambda there: not there)
+    assert "caf\udce9" in {path.name for path in (folder / "checkpoints").iterdir()}
+
+
+def test_a_torn_line_in_a_jobs_events_is_passed_over(start: Callable[..., JobHost]) -> None:
+    host = start()
+    job_id = host.create("import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)\n")
+    folder = JobFolder(host.jobs_folder / job_id)
+    until(lambda: [event["eventType"] for event in host.job(job_id)["events"]], lambda types: "RUNNING" in types)
+    with folder.progress.open("a") as file:
+        file.write('{"event": "TORN", "mess')
+    (folder.ml / "code" / "customer_code" / "extracted" / "go").touch()
+    job = host.ended(job_id)
+    assert job["status"] == "COMPLETED"
+    assert [event["eventType"] for event in job["events"]][-3:] == ["RUNNING", "UPLOADING_RESULTS", "COMPLETED"]
+
+
+@pytest.mark.parametrize("what", ["cancel", "deadline", "end"])
+def test_a_job_whose_lines_cannot_be_stored_still_comes_to_its_end(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    class Advanced:
+        offset = 0
+
+        def now_ms(self) -> int:
+            return now_ms() + self.offset
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    clock = Advanced()
+    host = start(clock=clock)
+    monkeypatch.setattr(logs, "append", refuse)
+    job_id = host.create("print('begun')" if what == "end" else ENDLESS)
+    log = host.jobs_folder / job_id / "logs" / "algo-1.log"
+    if what != "end":
+        until(lambda: log.read_text() if log.exists() else "", lambda text: "begun" in text)
+    if what == "cancel":
+        host.cancel(job_id)
+    if what == "deadline":
+        clock.offset = 3601 * 1000
+    job = host.ended(job_id)
+    reason = "The job ran longer than its maxRuntimeInSeconds of 3600"
+    assert (job["status"], job["failure_reason"]) == {
+        "cancel": ("CANCELLED", None),
+        "deadline": ("FAILED", reason),
+        "end": ("COMPLETED", None),
+    }[what]
+
+
+def test_a_job_that_cannot_be_started_fails_with_the_reason(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jobs, "_spawn", refuse)
+    host = start()
+    job = host.ended(host.create("print(1)"))
+    assert job["status"] == "FAILED"
+    assert job["failure_reason"] == "The job could not be started: [Errno 28] No space left on device"
+    monkeypatch.setattr(jobs, "MOST_TRIES", 10**9)
+    job_id = host.create("print(1)")
+    until(lambda: host.job(job_id)["status"], lambda status: status == "RUNNING")
+    host.cancel(job_id)
+    assert host.ended(job_id)["status"] == "CANCELLED"
+
+
+def test_a_key_that_was_issued_anew_ends_the_one_before_at_once(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = start()
+    begin = jobs._spawn
+    used: list[Credentials] = []
+    answers: list[str] = []
+
+    def ask(key: Credentials) -> str:
+        session = boto3.session.Session(key.access_key_id, key.secret_access_key, key.session_token, "us-east-1")
+        try:
+            return str(session.client("sts", endpoint_url=host.url).get_caller_identity()["Account"])
+        except ClientError as problem:
+            return str(problem.response["Error"]["Code"])
+
+    def spawn(folder: JobFolder, spec: jobs.JobSpec) -> Any:
+        used.append(spec.credentials)
+        answers.append(ask(used[0]))  # the first time, this brings the key into the gateway's memory
+        if len(used) == 1:
+            raise OSError("not yet")
+        return begin(folder, spec)
+
+    monkeypatch.setattr(jobs, "_spawn", spawn)
+    assert host.ended(host.create("print(1)"))["status"] == "COMPLETED"
+    assert answers == ["000000000000", "InvalidClientTokenId"]
+    assert used[0] != used[1]
+
+
+def test_a_claim_that_failed_is_tried_again_without_any_news(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, refused = rows.claim_next, []
+
+    def trouble(*arguments: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(1)
+            raise ServiceUnavailableException("The database cannot write")
+        return claim(*arguments)
+
+    host = start()
+    job_id = host.create("print(1)", deviceConfig={"device": "local:none/none"})
+    host.ended(job_id)
+    monkeypatch.setattr(rows, "claim_next", trouble)
+    assert host.ended(host.queue_again(job_id), 20)["status"] == "COMPLETED"
+    assert len(refused) == 2
+
+
+def test_a_stop_ends_every_job_though_the_disk_is_full_at_first_and_begins_no_other(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = start(stop_jobs=True, slots=2)
+    begun = [host.create(ENDLESS) for _ in range(2)]
+    waiting = host.create(ENDLESS)
+    for job_id in begun:
+        host.says(job_id, "begun")
+    ask, refused = JobFolder.ask_to_stop, []
+
+    def full(folder: JobFolder, reason: str) -> None:
+        if len(refused) < 2:
+            refused.append(1)
+            raise OSError(28, "No space left on device")
+        ask(folder, reason)
+
+    monkeypatch.setattr(JobFolder, "ask_to_stop", full)
+    host.stop()
+    assert [host.job(job_id)["status"] for job_id in [*begun, waiting]] == ["FAILED", "FAILED", "QUEUED"]
+    assert host.job(begun[0])["failure_reason"] == "The service was stopped and ended its jobs"
+    assert len(refused) == 2
+
+
+def test_a_jobs_files_are_never_read_on_the_event_loop(
+    start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, on_the_loop = set(), []
+
+    def watched(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def look(*arguments: Any, **named: Any) -> Any:
+            looked.add(name)
+            with contextlib.suppress(RuntimeError):  # in a thread there is no loop
+                asyncio.get_running_loop()
+                on_the_loop.append(name)
+            return function(*arguments, **named)
+
+        return look
+
+    host = start()
+    methods = ("ending", "runner_lives", "was_begun", "log_files", "ask_to_stop", "create", "remove", "take_lock")
+    for name in methods:
+        monkeypatch.setattr(JobFolder, name, watched(name, getattr(JobFolder, name)))
+    for name in ("_read", "_size", "parse", "parse_progress"):
+        monkeypatch.setattr(job_follower, name, watched(name, getattr(job_follower, name)))
+    job_id = host.create(ENDLESS)
+    host.says(job_id, "begun")
+    host.cancel(job_id)
+    host.ended(job_id)
+    until((host.jobs_folder / job_id).exists, lambda there: not there)
+    assert on_the_loop == []
+    assert looked == {*methods, "_read", "_size", "parse", "parse_progress"}
+
+
+def test_folders_of_ended_jobs_are_kept_for_a_week_where_they_are_needed(
+    start: Callable[..., JobHost], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data" / "jobs"
+    long_ago = time.time() - job_follower.KEPT_SECONDS - 60
+
+    def leave(name: str, *, ending: Ending | None, begun_at: float = time.time()) -> None:
+        left = JobFolder(folder / name)
+        left.create()
+        if begun_at:
+            left.add_progress("RUNNING", "")
+            os.utime(left.progress, (begun_at, begun_at))
+        if ending:
+            left.end(ending)
+
+    leave("saved", ending=Ending("COMPLETED", None, now_ms(), []))
+    leave("unsaved", ending=Ending("FAILED", "x", now_ms(), [], saved=False))
+    leave("unsaved-long-ago", ending=Ending("FAILED", "x", int(long_ago * 1000), [], saved=False))
+    leave("lost", ending=None)
+    leave("lost-long-ago", ending=None, begun_at=long_ago)
+    leave("never-begun", ending=None, begun_at=0)
+    start()
+    left = until(lambda: {path.name for path in folder.iterdir() if path.is_dir()}, lambda found: len(found) <= 2)
+    assert left == {"unsaved", "lost"}
