@@ -14,7 +14,7 @@ from braketeer.domain.errors import ServiceError
 from braketeer.objects.checksums import Digests
 from braketeer.services.s3 import conditions, integrity
 from braketeer.services.s3.details import from_request, tags_of_header
-from braketeer.services.s3.names import check_bucket, check_key, region_of_new_bucket
+from braketeer.services.s3.names import LONGEST_KEY, check_bucket, check_key, region_of_new_bucket
 from braketeer.services.s3.objects import copy_source
 from braketeer.store.objects import Content, Details, File, StoredObject
 
@@ -49,8 +49,10 @@ def test_what_is_no_bucket_name(name: str) -> None:
 def test_keys() -> None:
     for key in ("a", "a//b", "../../etc/passwd", "%2e", " ", "é漢😀", "a" * 1024, "\n\t\x01"):
         check_key(key)
-    assert refusal(lambda: check_key("a" * 1025)) == ("KeyTooLongError", 400)
-    assert refusal(lambda: check_key("é" * 513)) == ("KeyTooLongError", 400)
+    assert refusal(lambda: check_key("a" * 1025, LONGEST_KEY)) == ("KeyTooLongError", 400)
+    assert refusal(lambda: check_key("é" * 513, LONGEST_KEY)) == ("KeyTooLongError", 400)
+    check_key("é" * 1024 + "/results.json")  # where a task's result may lie
+    assert refusal(lambda: check_key("a" * 5000)) == ("KeyTooLongError", 400)
     assert refusal(lambda: check_key("a\0b")) == ("InvalidArgument", 400)
     assert refusal(lambda: check_key("\udc80")) == ("InvalidArgument", 400)
 
