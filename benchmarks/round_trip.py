@@ -16,16 +16,12 @@ def measure() -> list[Figure]:
     from braket.devices import LocalSimulator
 
     bell = Circuit().h(0).cnot(0, 1)
-    simulator = LocalSimulator()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
         os.environ.update(service.access.variables())
         device = AwsDevice(SV1)
-        here: list[float] = []
-        there: list[float] = []
-        for _ in range(5):  # alternately, so that both meet the same noise
-            there += milliseconds(lambda: device.run(bell, shots=1000).result(), 20)
-            here += milliseconds(lambda: simulator.run(bell, shots=1000).result(), 20)
+        there = milliseconds(lambda: device.run(bell, shots=1000).result(), 100)
         batch = milliseconds(lambda: device.run_batch([bell] * 50, shots=100).results(), 3, 1)
+    here = milliseconds(lambda: LocalSimulator().run(bell, shots=1000).result(), 100)
     return [
         Figure("device.run(bell, shots=1000).result() through the service, p50", median(there), "ms", 30),
         Figure("the same, p95", percentile(there, 95), "ms"),

@@ -153,10 +153,7 @@ class QuantumTasks:
         task_id = requests.id_in(request["quantumTaskArn"], "quantum-task", caller)
         with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
         read = partial(self._read, caller=caller, task_id=task_id, with_queue=with_queue)
-        row, found_tags, ahead, job_arn = await self._database.read(read)
-        if self._worth_holding(row, ahead):
-            await self._hold(task_id)
-            row, found_tags, ahead, job_arn = await self._database.read(read)
+        row, found_tags, ahead, job_arn = await self._read_when_ended(task_id, read)
         answer = _summary(row) | {
             "deviceParameters": row["device_parameters"],
             "tags": found_tags,
@@ -237,10 +234,8 @@ class QuantumTasks:
         job_token = request.get("jobToken")
         return _Known(device, requests.living_job(connection, caller, job_token) if job_token else None, None)
 
-    def _read(
-        self, connection: Connection, *, caller: Caller, task_id: str, with_queue: bool
-    ) -> tuple[RowMapping, dict[str, str], int, str | None]:
-        """A task of the caller's, its tags, how many tasks are ahead of it, and the ARN of its job."""
+    def _read(self, connection: Connection, *, caller: Caller, task_id: str, with_queue: bool) -> _Found:
+        """A task of the caller's and what belongs to it."""
         row = tasks.owned(connection, task_id, caller.account, caller.region)
         if row is None:
             raise requests.not_found(arns.quantum_task(caller.region, caller.account, task_id))
@@ -251,25 +246,31 @@ class QuantumTasks:
         job_arn = arns.job(job["region"], job["account"], job["id"]) if job is not None else None
         return row, tags.of(connection, _arn(row)), ahead, job_arn
 
-    def _worth_holding(self, row: RowMapping, ahead: int) -> bool:
+    async def _read_when_ended(self, task_id: str, read: Callable[[Connection], _Found]) -> _Found:
+        """What ``read`` finds once the task has ended, or after HOLD_SECONDS, or at once where it is not worth a wait.
+
+        No database connection is held meanwhile.
+        """
+        deadline = time.monotonic() + HOLD_SECONDS
+        with self._database.topics.subscribe(topics.task(task_id)) as news:
+            found = await self._database.read(read)
+            self._held += 1
+            try:
+                while self._is_worth_a_wait(found[0], found[2]) and (left := deadline - time.monotonic()) > 0:
+                    if await news.wait(left):
+                        found = await self._database.read(read)
+            finally:
+                self._held -= 1
+        return found
+
+    def _is_worth_a_wait(self, row: RowMapping, ahead: int) -> bool:
         young = self._clock.now_ms() - row["created_at"] < HOLD_YOUNGER_THAN_MS
         next_up = row["status"] == TaskStatus.QUEUED and ahead == 0
-        return young and (next_up or row["status"] == TaskStatus.RUNNING) and self._held < MOST_HELD
+        return young and (next_up or row["status"] == TaskStatus.RUNNING) and self._held <= MOST_HELD
 
-    async def _hold(self, task_id: str) -> None:
-        """Wait until the task has ended, or HOLD_SECONDS. No database connection is held meanwhile."""
-        deadline = time.monotonic() + HOLD_SECONDS
-        self._held += 1
-        try:
-            with self._database.topics.subscribe(topics.task(task_id)) as news:
-                while True:
-                    row = await self._database.read(lambda connection: tasks.get(connection, task_id))
-                    if row is None or row["status"] in TASK_FINISHED:
-                        return
-                    if not await news.wait(max(0.0, deadline - time.monotonic())):
-                        return
-        finally:
-            self._held -= 1
+
+# A task's row, its tags, how many tasks are ahead of it, and the ARN of its job.
+_Found = tuple[RowMapping, dict[str, str], int, str | None]
 
 
 @dataclass(frozen=True, slots=True)
