@@ -56,6 +56,8 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.topics = Topics()
         self._engine = engine_for(url)
+        self._of_thread = threading.local()
+        self._reader_connections: list[Connection] = []
         self._readers = ThreadPoolExecutor(READERS if self.is_sqlite else 16, thread_name_prefix="db-read")
         self._writer = _GroupingWriter(self._engine, self.topics) if self.is_sqlite else None
 
@@ -70,10 +72,15 @@ class Database:
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """``read`` for code in a thread."""
         try:
-            with self._engine.connect() as connection:
-                if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN")
+            if not self.is_sqlite:
+                with self._engine.connect() as connection:
+                    return work(connection)
+            connection = self._reader()
+            connection.exec_driver_sql("BEGIN")
+            try:
                 return work(connection)
+            finally:
+                connection.rollback()
         except OperationalError as problem:
             raise ServiceUnavailableException(f"The database cannot be read: {_reason(problem)}") from problem
 
@@ -86,7 +93,17 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._readers.shutdown(wait=True)
+        for connection in self._reader_connections:
+            connection.close()
         self._engine.dispose()
+
+    def _reader(self) -> Connection:
+        """The connection of this thread: taking one out of a pool costs more than most reads."""
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = self._engine.connect()
+            self._reader_connections.append(connection)
+        return connection
 
     def _submit(self, work: Callable[[Transaction], T]) -> Future[T]:
         if self._writer is not None:
