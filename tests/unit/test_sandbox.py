@@ -7,7 +7,7 @@ import pytest
 from braketeer.work import sandbox
 from braketeer.work.job_folder import JobFolder
 
-SHOWN = ("/work/service/.venv", "/home/someone/.local/share/python")
+SHOWN = ("/srv/service/.venv", "/home/someone/.local/share/python")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_where_checkpoints_lie_inside(given: str | None, inside: str) -> None:
     "given",
     [
         "/", "//", "relative", "/usr", "/usr/lib/x", "/etc", "/proc/1", "/dev/shm", "/opt", "/opt/ml", "/opt/braket",
-        "/opt/braket/code", "/opt/ml/input/data", "/opt/ml/model", "/work", "/work/service/.venv/lib", "/home",
+        "/opt/braket/code", "/opt/ml/input/data", "/opt/ml/model", "/srv", "/srv/service/.venv/lib", "/home",
         "/x/../etc", "/opt/ml/../../usr", "/a\0b",
     ],
 )  # fmt: skip

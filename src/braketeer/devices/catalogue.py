@@ -113,11 +113,6 @@ class Device:
         fewest, most = self.document["service"]["shotsRange"]
         return fewest, most
 
-    @property
-    def actions(self) -> frozenset[str]:
-        """The braketSchemaHeader names of the programs that the device takes."""
-        return frozenset(self.document["action"])
-
     @cached_property
     def limits(self) -> Limits | None:
         """What the quantum room may accept for this device; None where it takes no OpenQASM programs."""
