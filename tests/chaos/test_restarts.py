@@ -1,5 +1,6 @@
 """Nothing is lost when the service is stopped, or killed at any moment, and started again."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.services import BELL, SV1, RunningService, openqasm, running, until
+from tests.services import BELL, SV1, RunningService, has_ended, openqasm, running, until
 
 # About a second of work, so that a kill finds it running.
 HEAVY = (
@@ -109,10 +110,12 @@ def test_accepted_tasks_survive_kills_and_are_answered_once(service: RunningServ
     finally:
         over.set()
         thread.join(60)
+    s3 = service.client("s3")
     for arn in accepted.values():
-        task = service.wait_for_task(arn)
+        task = until(lambda arn=arn: braket.get_quantum_task(quantumTaskArn=arn), has_ended)
         assert task["status"] == "COMPLETED", task
-        assert len(service.result(task)["measurements"]) == 10
+        key = f"{task['outputS3Directory']}/results.json"
+        assert len(json.load(s3.get_object(Bucket="results", Key=key)["Body"])["measurements"]) == 10
     found = [
         task["quantumTaskArn"]
         for page in service.client("braket").get_paginator("search_quantum_tasks").paginate(filters=[])
