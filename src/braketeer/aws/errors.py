@@ -41,13 +41,6 @@ class UnknownOperation(ServiceError):
     status = 404
 
 
-class NotImplementedHere(ServiceError):
-    """AWS has the operation, Braketeer has not (501, which no client retries)."""
-
-    code = "NotImplemented"
-    status = 501
-
-
 class RequestEntityTooLarge(ServiceError):
     status = 413
 

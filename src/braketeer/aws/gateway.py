@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.model import OperationModel
 
 from braketeer.aws import json_rpc, query, rest_json, rest_xml
-from braketeer.aws.errors import NotImplementedHere, UnknownOperation, refused
+from braketeer.aws.errors import UnknownOperation, refused
 from braketeer.aws.likely import likely_api
 from braketeer.aws.messages import Answer, Request, send_answer
 from braketeer.aws.model import Api
@@ -37,7 +37,7 @@ from braketeer.aws.signatures import (
 )
 from braketeer.aws.validation import validate
 from braketeer.domain.accounts import AccessKey, Caller, authorise
-from braketeer.domain.errors import InternalServiceException, ServiceError
+from braketeer.domain.errors import InternalServiceException, NotImplementedHere, ServiceError
 
 FindKey = Callable[[str], Awaitable[AccessKey | None]]
 Operation = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any] | None]]

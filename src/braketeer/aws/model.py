@@ -8,9 +8,9 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, StructureShape
 
-from braketeer.aws.errors import InvalidMembers, MalformedRequest, NotImplementedHere
+from braketeer.aws.errors import InvalidMembers, MalformedRequest
 from braketeer.aws.routes import Routes
-from braketeer.domain.errors import ServiceError
+from braketeer.domain.errors import NotImplementedHere, ServiceError
 
 # What each service calls a request that breaks its model, and one that cannot be read at all.
 _INVALID = {

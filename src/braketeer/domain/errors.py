@@ -71,3 +71,10 @@ class ServiceUnavailableException(ServiceError):
     """Nothing is wrong with the request; it may be sent again (503)."""
 
     status = 503
+
+
+class NotImplementedHere(ServiceError):
+    """AWS has it, Braketeer has not: the message says what is missing (501, which no client retries)."""
+
+    code = "NotImplemented"
+    status = 501

@@ -116,13 +116,6 @@ class InvalidBucketName(ServiceError):
         super().__init__("The specified bucket is not valid.", BucketName=bucket)
 
 
-class NotImplementedHere(ServiceError):
-    """Refused because it would not be true: the message says what is missing."""
-
-    status = 501
-    code = "NotImplemented"
-
-
 class InsufficientStorage(ServiceError):
     """The disk is full, or a file-size limit is reached. Sending the request again does not help."""
 

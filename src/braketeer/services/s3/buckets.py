@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 
 from braketeer.domain.accounts import Caller
-from braketeer.domain.s3_errors import (
-    BucketAlreadyExists,
-    BucketAlreadyOwnedByYou,
-    InvalidArgument,
-    NotImplementedHere,
-)
+from braketeer.domain.errors import NotImplementedHere
+from braketeer.domain.s3_errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, InvalidArgument
 from braketeer.services.s3.details import checked_tags, refuse_what_is_not_kept
 from braketeer.services.s3.names import HOME_REGION, check_bucket, region_of_new_bucket
 from braketeer.services.s3.shared import Answer, Operations, Request, moment, owner, page_size, person

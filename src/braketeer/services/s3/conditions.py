@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from braketeer.domain.s3_errors import (
-    InvalidArgument,
-    InvalidRange,
-    InvalidRequest,
-    NotImplementedHere,
-    PreconditionFailed,
-)
+from braketeer.domain.errors import NotImplementedHere
+from braketeer.domain.s3_errors import InvalidArgument, InvalidRange, InvalidRequest, PreconditionFailed
 from braketeer.services.s3.shared import Request
 from braketeer.store.objects import Condition, StoredObject
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from braketeer.domain.errors import ServiceError
-from braketeer.domain.s3_errors import InvalidArgument, NotImplementedHere
+from braketeer.domain.errors import NotImplementedHere, ServiceError
+from braketeer.domain.s3_errors import InvalidArgument
 from braketeer.services.s3.names import utf8
 from braketeer.services.s3.shared import Answer, Request, moment, quoted
 from braketeer.store.objects import Details, StoredObject

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from braketeer.domain.accounts import Caller
-from braketeer.domain.errors import ServiceError
-from braketeer.domain.s3_errors import NotImplementedHere
+from braketeer.domain.errors import NotImplementedHere, ServiceError
 from braketeer.services.s3.buckets import BucketOperations
 from braketeer.services.s3.details import refuse_what_is_not_kept, tag_set, tags_of_set
 from braketeer.services.s3.shared import Answer, Request, at_key, owner, person
