@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, median, percentile
 from tests.services import BELL, SV1, RunningService, openqasm, running
 
 CONNECTIONS = 16
-REQUESTS = 3000
+REQUESTS = 6000
 
 
 def measure() -> list[Figure]:
@@ -28,10 +28,19 @@ def measure() -> list[Figure]:
         before = perf_counter()
         times = asyncio.run(_send(service.port, requests))
         seconds = perf_counter() - before
+    p50, p99 = median(times), percentile(times, 99)
     return [
-        Figure("durable CreateQuantumTask, 16 connections", REQUESTS / seconds, "/s", note="tasks computed meanwhile"),
-        Figure("the same, one request p50", median(times), "ms"),
-        Figure("the same, one request p99", percentile(times, 99), "ms"),
+        Figure(
+            "durable CreateQuantumTask, 16 connections",
+            REQUESTS / seconds,
+            "/s",
+            goal=1500,
+            at_least=True,
+            note="tasks computed meanwhile",
+        ),
+        Figure("the same, one request p50", p50, "ms"),
+        Figure("the same, one request p99", p99, "ms"),
+        Figure("the same, p99 / p50", p99 / p50, "x", goal=3),
     ]
 
 

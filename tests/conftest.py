@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.postgresql import Cluster, binaries, cluster
 from tests.services import RunningService, running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server for all tests of a worker."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed here (Debian: apt-get install postgresql)")
+    with cluster(programs) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

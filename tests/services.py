@@ -95,7 +95,7 @@ class RunningService:
         return boto3.session.Session().client(
             name,
             region_name=region,
-            endpoint_url=found.endpoint,
+            endpoint_url=options.pop("endpoint_url", found.endpoint),
             aws_access_key_id=options.pop("aws_access_key_id", found.access_key_id),
             aws_secret_access_key=options.pop("aws_secret_access_key", found.secret_access_key),
             config=Config(retries={"total_max_attempts": 1}, **options.pop("config", {})),

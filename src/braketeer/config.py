@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import platformdirs
+
+from braketeer.domain import throttling
+from braketeer.domain.throttling import Limits
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4747
@@ -51,6 +56,8 @@ class Settings:
     port: int = _setting(DEFAULT_PORT, "BRAKETEER_PORT", int)
     #: Where everything is kept: database, objects, job folders, keys.
     data_dir: Path = field(default_factory=default_data_dir, metadata={"variable": "BRAKETEER_DATA_DIR", "kind": Path})
+    #: Where rows are kept: a PostgreSQL URL; without one, SQLite in ``data_dir``. It may hold a password.
+    database: str | None = field(default=None, repr=False, metadata={"variable": "BRAKETEER_DATABASE", "kind": str})
     #: The base URL that jobs and links use, where it is not ``http://{host}:{port}``.
     public_url: str | None = _setting(None, "BRAKETEER_PUBLIC_URL")
     #: Makes sampling reproducible: the same program with the same shots gives the same samples.
@@ -65,12 +72,28 @@ class Settings:
     job_slots: int = _setting(20, "BRAKETEER_JOB_SLOTS", int)
     #: Memory in GiB for all quantum tasks together; 0 means three quarters of the machine's.
     task_memory_gib: float = _setting(0.0, "BRAKETEER_TASK_MEMORY_GIB", float)
+    #: Of several services on one database: seconds after which the others take over the work of one that is gone.
+    lease_seconds: float = _setting(60.0, "BRAKETEER_LEASE_SECONDS", float)
     #: The interpreter that runs hybrid jobs: an environment with the extra ``braketeer[jobs]``.
     job_python: str = _setting(sys.executable, "BRAKETEER_JOB_PYTHON")
     #: Seconds between SIGTERM and SIGKILL for a hybrid job that is over its time or cancelled.
     job_grace_seconds: float = _setting(30.0, "BRAKETEER_JOB_GRACE_SECONDS", float)
     #: ``auto`` takes bubblewrap where it works; ``bubblewrap`` insists on it; ``none`` runs plain processes.
     sandbox: str = _setting("auto", "BRAKETEER_SANDBOX")
+
+    #: A TOML file of what devices and job instances cost (docs/costs.md).
+    prices: Path | None = field(default=None, metadata={"variable": "BRAKETEER_PRICES", "kind": Path})
+    #: Limits on how often operations are called: ``off``, ``braket`` for Braket's own, or a TOML file's.
+    throttle: str = _setting("off", "BRAKETEER_THROTTLE")
+
+    #: Quantum tasks that an account may have queued, where it has no quota of its own; 0 means no limit.
+    quota_tasks_queued: int = _setting(0, "BRAKETEER_QUOTA_TASKS_QUEUED", int)
+    #: Hybrid jobs of an account that have not ended; 0 means no limit.
+    quota_jobs_running: int = _setting(0, "BRAKETEER_QUOTA_JOBS_RUNNING", int)
+    #: Bytes that an account may store; 0 means no limit.
+    quota_storage_bytes: int = _setting(0, "BRAKETEER_QUOTA_STORAGE_BYTES", int)
+    #: Days that lines of the audit are kept; 0 means for ever.
+    audit_days: int = _setting(400, "BRAKETEER_AUDIT_DAYS", int)
 
     @classmethod
     def of(cls, **given: Any) -> Self:
@@ -88,8 +111,15 @@ class Settings:
         self._must_lie("job_slots", 1, 1024)
         self._must_lie("task_memory_gib", 0, 2**20)
         self._must_lie("job_grace_seconds", 0, 3600)
+        self._must_lie("lease_seconds", 2, 3600)
+        for quota in ("quota_tasks_queued", "quota_jobs_running", "quota_storage_bytes"):
+            self._must_lie(quota, 0, 2**62)
+        self._must_lie("audit_days", 0, 36_500)
         if not _can_be_a_host(self.host):
             raise self._wrong("host", "an address or the name of a host")
+        if self.database is not None and not _is_postgresql(self.database):
+            shape = "postgresql://user:password@host/name"
+            raise SettingError(f"database (BRAKETEER_DATABASE) must be a PostgreSQL URL such as {shape}")
         if self.sandbox not in SANDBOXES:
             raise self._wrong("sandbox", f"one of {', '.join(SANDBOXES)}")
         if self.public_url is not None:
@@ -97,6 +127,8 @@ class Settings:
             if not _is_web_address(self.public_url):
                 raise self._wrong("public_url", "an http or https address such as http://host:4747")
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
+        if self.prices is not None:
+            object.__setattr__(self, "prices", self.prices.absolute())
         python = shutil.which(self.job_python)
         if python is None:
             raise self._wrong("job_python", "the path of a Python interpreter that can be run")
@@ -132,6 +164,36 @@ def python_minor(python: str) -> int:
     return int(told[2])
 
 
+def throttle_limits(throttle: str) -> Limits | None:
+    """The limits that ``Settings.throttle`` asks for; None for none. SettingError where its file does not say them."""
+    if throttle == "off":
+        return None
+    if throttle == "braket":
+        return throttling.BRAKET
+    wrong = f"throttle (BRAKETEER_THROTTLE) is '{throttle}'; it must be off, braket or the path of a TOML file"
+    try:
+        limits = throttling.limits_of(tomllib.loads(Path(throttle).read_text()))
+    except (OSError, ValueError) as problem:
+        raise SettingError(f"{wrong}: {problem}") from problem
+    for name in limits:
+        service, _, operation = name.partition(":")
+        if operation not in {throttling.ALL, *_operations(service)}:
+            raise SettingError(f"{wrong}: there is no operation {name}")
+    return limits
+
+
+def _operations(service: str) -> Collection[str]:
+    """The operations of an AWS service; none for a service that botocore does not know."""
+    from botocore.exceptions import UnknownServiceError  # noqa: PLC0415 - the command line would wait for it each time
+    from botocore.loaders import Loader  # noqa: PLC0415
+
+    try:
+        document: dict[str, Any] = Loader().load_service_model(service, "service-2")
+    except UnknownServiceError:
+        return ()
+    return frozenset(document["operations"])
+
+
 def _parse(kind: type, text: str, variable: str) -> Any:
     if kind is bool:
         if text.lower() not in _WORDS:
@@ -148,6 +210,14 @@ def _can_be_a_host(text: str) -> bool:
     try:
         return bool(text.encode("idna"))
     except UnicodeError:  # an empty label, or one that is too long
+        return False
+
+
+def _is_postgresql(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("postgresql", "postgres", "postgresql+psycopg") and (parts.port or 1) > 0
+    except ValueError:
         return False
 
 

@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import ipaddress
-import json
 import logging
 import os
-import secrets as randomness
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import psutil
 import uvicorn
 
 from braketeer import __version__
-from braketeer.admin import app as admin
+from braketeer.admin.accounts import Accounts
+from braketeer.admin.app import PREFIX, Admin
+from braketeer.admin.audit import AuditLines
+from braketeer.admin.costs import Costs
+from braketeer.admin.keys import Keys
+from braketeer.admin.routes import Route
 from braketeer.aws.gateway import Gateway
-from braketeer.config import Settings, python_minor
+from braketeer.aws.verifier import Verifier
+from braketeer.config import SettingError, Settings, python_minor, throttle_limits
+from braketeer.data_directory import StartError, announced, bind, first_steps, locked
 from braketeer.devices.catalogue import Catalogue
+from braketeer.devices.prices import PriceFileError, Prices
+from braketeer.devices.prices import load as load_prices
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Role
 from braketeer.domain.clock import SystemClock
+from braketeer.domain.quotas import Quotas
+from braketeer.domain.throttling import Throttle
 from braketeer.objects.embedded import EmbeddedObjects
+from braketeer.objects.lifecycles import Lifecycles
 from braketeer.services import ecr, iam, logs, pricing, s3, sts
 from braketeer.services.braket import Braket
 from braketeer.services.braket.devices import Devices
 from braketeer.services.braket.jobs import Jobs
 from braketeer.services.braket.quantum_tasks import QuantumTasks
+from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
-from braketeer.store import accounts, client_tokens, migrations
+from braketeer.services.price_list import PriceList
+from braketeer.store import accounts, client_tokens, log_cleaning, migrations, quotas
+from braketeer.store.audit import Audit
+from braketeer.store.credentials import Credentials
 from braketeer.store.database import Database, Transaction
 from braketeer.store.keyring import Keyring
 from braketeer.store.secrets import load_or_create
@@ -48,11 +62,10 @@ from braketeer.work.workers import WorkerNotStarted
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 3600.0
+# Where Amazon's price list is, for clients that are sent here under that name; it is served as ours is.
+OFFERS = b"/offers/v1.0/aws/AmazonBraket/current/index.csv"
+PRICES = f"{PREFIX}prices.csv".encode()
 WORKER_OVERHEAD_BYTES = 4 * 2**30  # address space that libraries map beside a task's own memory
-
-
-class StartError(Exception):
-    """The service cannot start; the text says why and what to do."""
 
 
 def serve(settings: Settings) -> None:
@@ -65,18 +78,19 @@ def serve(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     _check_address(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(settings.data_dir), _listening(settings) as listener:
+    with locked(settings.data_dir, shared=settings.database is not None), _listening(settings) as listener:
         port = listener.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         endpoint = settings.public_url or f"http://{host}:{port}"
-        service = Service(settings, endpoint)
+        with first_steps(settings.data_dir):
+            service = Service(settings, endpoint)
+            await service.ensure_account()
         await service.start()
         gc.freeze()  # what a start loads stays: the collector need not look at it again and again
-        _write_private(settings.data_dir / "service.json", {"endpoint": endpoint, "port": port, "pid": os.getpid()})
         try:
-            await _answer_requests(service, listener)
+            with announced(settings.data_dir, {"endpoint": endpoint, "port": port, "pid": os.getpid()}):
+                await _answer_requests(service, listener)
         finally:
-            (settings.data_dir / "service.json").unlink(missing_ok=True)
             await service.close()
 
 
@@ -87,17 +101,30 @@ class Service:
         data_dir = settings.data_dir
         self.settings = settings
         self.endpoint = endpoint
-        self._job_python_minor = python_minor(settings.job_python)  # first, as it refuses what is no interpreter
-        self.secrets = load_or_create(data_dir / "secret.key", may_create=not (data_dir / "braketeer.db").exists())
-        self.clock = SystemClock()
-        url = f"sqlite:///{data_dir / 'braketeer.db'}"
+        # First, as these refuse what cannot be.
+        self._job_python_minor = python_minor(settings.job_python)
+        prices = _prices(settings)
+        limits = throttle_limits(settings.throttle)
+        self._admits = Throttle(limits, time.monotonic).admits if limits is not None else None
+        url = settings.database or f"sqlite:///{data_dir / 'braketeer.db'}"
         migrations.upgrade(url)
         self.database = Database(url)
+        bind(data_dir, self.database)
+        used = self.database.read_now(lambda connection: accounts.account_exists(connection, DEFAULT_ACCOUNT_ID))
+        self.secrets = load_or_create(data_dir / "secret.key", may_create=not used)
+        self.clock = SystemClock()
         memory = task_memory(settings)
-        self.catalogue = Catalogue(memory)
-        self.objects = EmbeddedObjects(self.database, data_dir / "objects", self.clock)
+        self.catalogue = Catalogue(memory, prices)
+        self.price_list = PriceList(self.catalogue)
+        self.objects = EmbeddedObjects(
+            self.database, data_dir / "objects", self.clock, self.secrets, shared=not self.database.is_sqlite
+        )
+        self.lifecycles = Lifecycles(self.database, self.objects, self.clock)
         self.keyring = Keyring(self.database, self.secrets, self.clock)
+        self.credentials = Credentials(data_dir / "credentials.json")
+        self.audit = Audit(data_dir / "audit", settings.audit_days)
         self.program_check = ProgramCheck()
+        self.logs = logs.Logs(self.database, self.clock, self.secrets.key)
         slots = settings.task_slots or os.cpu_count() or 1
         self.dispatcher = Dispatcher(
             self.database,
@@ -108,6 +135,7 @@ class Service:
             memory_bytes=memory,
             worker_memory_bytes=memory + WORKER_OVERHEAD_BYTES,
             seed=settings.seed,
+            lease_seconds=settings.lease_seconds,
         )
         self.sandbox = sandbox.choose(settings.sandbox, settings.job_python)
         jobs = JobSettings(
@@ -119,6 +147,7 @@ class Service:
             hidden=[data_dir],
             grace_seconds=settings.job_grace_seconds,
             stop_jobs=settings.stop_jobs,
+            lease_seconds=settings.lease_seconds,
         )
         self.jobs = JobSupervisor(self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs)
         self._background: list[asyncio.Task[None]] = []
@@ -128,40 +157,60 @@ class Service:
         page_key = self.secrets.key
         braket = Braket(
             Devices(self.database, self.catalogue, page_key),
-            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check.check, page_key),
+            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check, page_key),
             Jobs(self.database, self.catalogue, self.clock, page_key),
             Tags(self.database),
+            SpendingLimits(self.database, self.catalogue, self.clock, page_key),
         )
         return {
             "braket": braket,
             "s3": s3.S3(self.database, self.objects, self.clock),
-            "sts": sts.Sts(),
-            "iam": iam.Iam(),
-            "logs": logs.Logs(self.database, self.clock, page_key),
+            "sts": sts.Sts(self.database, self.secrets, self.clock),
+            "iam": iam.Iam(self.database),
+            "logs": self.logs,
             "ecr": ecr.Ecr(self._job_python_minor),
+            "pricing": pricing.Pricing(self.price_list, page_key),
         }
 
     def application(self) -> Callable[..., Awaitable[None]]:
         """The ASGI application: ``/_braketeer/`` is ours, everything else is AWS."""
         hosts = {"localhost", urlsplit(self.endpoint).hostname or "localhost"}
-        gateway = Gateway(self.operations(), self.keyring.find, hosts=hosts)
-        own = admin.application(self.health, lambda: pricing.price_list_csv(self.catalogue))
+        gateway = Gateway(
+            self.operations(), self.keyring.find, hosts=hosts, admits=self._admits, record=self.audit.record
+        )
+        own = Admin(
+            {
+                "health": lambda: (orjson.dumps(self.health()), "application/json"),
+                "prices.csv": lambda: (self.price_list.csv.encode(), "text/csv"),
+            },
+            self.routes(),
+            Verifier("braketeer", self.keyring.find),
+            self.audit.record,
+        )
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
-            ours = scope["type"] == "http" and scope["raw_path"].startswith(admin.PREFIX.encode())
+            if scope["type"] == "http" and scope["raw_path"] == OFFERS:
+                scope = scope | {"raw_path": PRICES, "path": PRICES.decode()}
+            ours = scope["type"] == "http" and scope["raw_path"].startswith(PREFIX.encode())
             await (own if ours else gateway)(scope, receive, send)
 
         return application
+
+    def routes(self) -> list[Route]:
+        """The operator's API: what is answered below ``/_braketeer/`` to keys of role operator."""
+        held = (self.database, self.secrets, self.credentials, self.clock)
+        costs = Costs(self.database, self.clock)
+        nouns = (Accounts(*held), Keys(*held, self.keyring.forget), AuditLines(self.database, self.audit.folder), costs)
+        return [route for noun in nouns for route in noun.routes()]
 
     def health(self) -> dict[str, Any]:
         return {"status": "ok", "version": __version__, "sandbox": self.sandbox.name}
 
     async def start(self) -> None:
         """Everything that must be true before the first request; workers warm up meanwhile."""
-        await self._ensure_account()
         await self.keyring.start()
         await self.dispatcher.start(alone=self.database.is_sqlite)
-        await self.jobs.start()
+        await self.jobs.start(alone=self.database.is_sqlite)
         self._background = [
             asyncio.create_task(self._warm_up(), name="warm up"),
             asyncio.create_task(self._keep_house(), name="housekeeping"),
@@ -179,9 +228,11 @@ class Service:
         await self.jobs.close()
         await self.dispatcher.close()
         await self.program_check.close()
+        await self.logs.close()
         await self.keyring.close()
         self.objects.close()
         self.database.close()
+        self.audit.close()
 
     async def _warm_up(self) -> None:
         try:
@@ -193,28 +244,36 @@ class Service:
         while True:
             try:
                 await self.database.write(lambda tx: client_tokens.forget_old(tx.connection, self.clock.now_ms()))
+                await self.database.write(lambda tx: accounts.forget_temporary_keys(tx.connection, self.clock.now_ms()))
+                await asyncio.to_thread(self.audit.forget_old)
+                await self.lifecycles.carry_out()
                 await self.objects.collect_garbage()
+                while await self.database.write(lambda tx: log_cleaning.clean(tx.connection, self.clock.now_ms())):
+                    pass  # each is short, and other writes go between
             except Exception:
                 log.exception("housekeeping failed; it is tried again later")
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
-    async def _ensure_account(self) -> None:
+    async def ensure_account(self) -> None:
         """The first start makes account ``default`` and an operator's key, and writes the key to credentials.json."""
-        path = self.settings.data_dir / "credentials.json"
-        missing = not path.exists()
+        missing = not self.credentials.exists()
+        defaults = Quotas.of_settings(
+            tasks_queued=self.settings.quota_tasks_queued,
+            jobs_running=self.settings.quota_jobs_running,
+            storage_bytes=self.settings.quota_storage_bytes,
+        )
 
         def ensure(transaction: Transaction) -> AccessKey | None:
             connection, now = transaction.connection, self.clock.now_ms()
-            if not accounts.account_exists(connection, DEFAULT_ACCOUNT_ID):
-                accounts.create_account(connection, DEFAULT_ACCOUNT_ID, "default", now)
-            elif not missing:
+            quotas.set_defaults(connection, defaults)
+            created = accounts.create_account(connection, DEFAULT_ACCOUNT_ID, "default", now)
+            if not created and not missing:
                 return None
             return accounts.create_key(connection, self.secrets, DEFAULT_ACCOUNT_ID, Role.OPERATOR, now)
 
         key = await self.database.write(ensure)
         if key is not None:
-            default = {"account": key.account, "access_key_id": key.id, "secret_access_key": key.secret}
-            _write_private(path, {"default": default})
+            self.credentials.add({"default": key})
 
 
 async def _answer_requests(service: Service, listener: socket.socket) -> None:
@@ -261,6 +320,16 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _prices(settings: Settings) -> Prices:
+    """What the operator has set; SettingError where the file does not say it."""
+    if settings.prices is None:
+        return Prices()
+    try:
+        return load_prices(settings.prices)
+    except PriceFileError as problem:
+        raise SettingError(f"prices (BRAKETEER_PRICES): {problem}") from problem
+
+
 def task_memory(settings: Settings) -> int:
     """Bytes for all quantum tasks together."""
     if settings.task_memory_gib:
@@ -279,17 +348,6 @@ def _check_address(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """One service process per data directory: the lock lives as long as the process."""
-    with (data_dir / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise StartError(f"Another service already uses {data_dir}") from problem
-        yield
-
-
-@contextlib.contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -300,14 +358,3 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         except OSError as problem:
             raise StartError(f"Cannot listen on {settings.host}:{settings.port}: {problem.strerror}") from problem
         yield listener
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON that only the owner may read, complete or not at all."""
-    temporary = path.with_name(f"{path.name}.{randomness.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

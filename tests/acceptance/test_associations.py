@@ -1,46 +1,28 @@
 """Associations with a reservation: accepted, stored, returned, on tasks and jobs. Windows are not enforced yet."""
 
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, DirectReservation
 from braket.circuits import Circuit
 
-from braketeer.domain.associations import Reservation
-from braketeer.store import devices, reservations
-from braketeer.store.database import opened
-from tests.services import ACCOUNT, GARNET, SV1, RunningService, running
+from tests.reservations import HOUR_MS, MINE, PREFIX, book
+from tests.services import GARNET, SV1, RunningService, running
 
-PREFIX = f"arn:aws:braket:us-east-1:{ACCOUNT}:reservation/"
-MINE, PAST, GARNETS = (PREFIX + name for name in ("mine", "past", "garnet"))
+PAST, GARNETS = (PREFIX + name for name in ("past", "garnet"))
 FOREIGN = "arn:aws:braket:us-east-1:111111111111:reservation/theirs"
-HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service whose SV1 may be reserved, with reservations of several kinds."""
-    folder: Path = tmp_path_factory.mktemp("reservations")
-    with running(folder) as started:
+    with running(tmp_path_factory.mktemp("reservations")) as started:
         started.stop()
-        now = time.time_ns() // 1_000_000
-        with opened(f"sqlite:///{folder / 'braketeer.db'}") as database:
-
-            def book(tx) -> None:
-                devices.put(tx.connection, SV1, devices.DeviceState("ONLINE", True), now)
-                for arn, account, device, start, end in (
-                    (MINE, ACCOUNT, SV1, -HOUR_MS, HOUR_MS),
-                    (PAST, ACCOUNT, SV1, -2 * HOUR_MS, -HOUR_MS),
-                    (GARNETS, ACCOUNT, GARNET, -HOUR_MS, HOUR_MS),
-                    (FOREIGN, "111111111111", SV1, -HOUR_MS, HOUR_MS),
-                ):
-                    row = Reservation(arn, account, device, now + start, now + end, "ACTIVE")
-                    reservations.add(tx.connection, row, now)
-
-            database.write_now(book)
+        book(started.data_dir, MINE)
+        book(started.data_dir, PAST, start_ms=-2 * HOUR_MS, end_ms=-HOUR_MS)
+        book(started.data_dir, GARNETS, device=GARNET)
+        book(started.data_dir, FOREIGN, account="111111111111")
         yield started.start()
 
 

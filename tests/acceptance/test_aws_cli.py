@@ -1,15 +1,14 @@
 """The real AWS CLI (version 1, which pip installs): every option of ``aws braket create-job``, and its skeletons."""
 
 import json
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services import ROLE, SV1, RunningService
+from tests.acceptance.aws_cli import AwsCli
+from tests.services import BELL, ROLE, SV1, RunningService, openqasm
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -17,33 +16,12 @@ SCRIPT = "import json, os\nprint('hyperparameters', open(os.environ['AMZN_BRAKET
 BUCKET = "cli-bucket"
 
 
-def aws(service: RunningService, *arguments: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "awscli", *arguments],
-        env=service.access.environment() | {"AWS_PAGER": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    try:
-        return json.loads(done.stdout)
-    except ValueError:
-        return done.stdout
+def aws(service: RunningService, *words: str) -> Any:
+    return AwsCli(service)(*words)
 
 
-def refused(service: RunningService, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "awscli", *arguments],
-        env=service.access.environment() | {"AWS_MAX_ATTEMPTS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode != 0, done.stdout
-    return done.stderr
+def refused(service: RunningService, *words: str) -> str:
+    return AwsCli(service).refused(*words)
 
 
 @pytest.fixture
@@ -151,8 +129,6 @@ def test_associations_are_refused_in_the_words_of_the_service(service: RunningSe
 
 
 def test_a_task_from_creation_to_result(service: RunningService, tmp_path: Path) -> None:
-    from tests.services import BELL, openqasm
-
     aws(service, "s3", "mb", f"s3://{BUCKET}")
     (tmp_path / "action.json").write_text(openqasm(BELL))
     arn = aws(

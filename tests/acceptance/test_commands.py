@@ -312,7 +312,7 @@ def test_doctor_knows_this_machine(service: RunningService) -> None:
     ("arguments", "said"),
     [
         (["--host", "0.0.0.0"], "--insecure"),
-        (["--database", "postgresql://x"], "--database"),
+        (["--database", "mysql://somewhere"], "BRAKETEER_DATABASE"),
         (["--clock", "virtual"], "--clock"),
         (["--executor", "ray"], "--executor"),
     ],

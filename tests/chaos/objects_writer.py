@@ -15,11 +15,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from braketeer.domain.clock import SystemClock
+from braketeer.domain.encryption import AES256
 from braketeer.domain.errors import ServiceError
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.uploads import SMALLEST_PART, NamedPart
 from braketeer.store import buckets
 from braketeer.store.database import Database
+from braketeer.store.secrets import Secrets
 from braketeer.store.tables import metadata
 
 KEYS = ("a", "b", "c", "d")
@@ -47,7 +49,7 @@ async def opened(folder: Path) -> tuple[Database, EmbeddedObjects]:
     await database.write(lambda tx: metadata.create_all(tx.connection))
     bucket = buckets.Bucket("bucket", "000000000000", "us-east-1", {}, 0)
     await database.write(lambda tx: buckets.create(tx.connection, bucket))
-    return database, EmbeddedObjects(database, folder / "objects", SystemClock())
+    return database, EmbeddedObjects(database, folder / "objects", SystemClock(), Secrets(b"0" * 43 + b"="))
 
 
 async def overwrite(folder: Path, seed: int) -> None:
@@ -73,6 +75,9 @@ async def _overwrite(objects: EmbeddedObjects, key: str, chance: random.Random, 
                 await objects.put("bucket", f"source-{key}", _pieces(data, chance))
                 await objects.copy(("bucket", f"source-{key}"), ("bucket", key))
                 await objects.delete("bucket", f"source-{key}")
+            case 2:
+                sealed = await objects.keys.named("000000000000", AES256)
+                await objects.put("bucket", key, _pieces(data, chance), encryption=sealed)
             case _:
                 await objects.put("bucket", key, _pieces(data, chance))
         print("done", key, generation, flush=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store.database import Database
 from tests.chaos.objects_writer import KEYS, is_whole, opened
+from tests.integration.s3_server import body, client_of, refusal
 
 
 def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
@@ -30,6 +33,37 @@ async def checked(folder: Path, check: Any) -> None:
     finally:
         objects.close()
         database.close()
+
+
+def test_a_full_disk_is_told_in_the_words_of_s3(tmp_path: Path) -> None:
+    """Over HTTP: a body that does not fit on the disk, and a row that does not fit into the database."""
+    command = [sys.executable, "-m", "tests.integration.s3_server", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        with closing(client_of(server.stdout.readline().strip())) as s3:
+            s3.create_bucket(Bucket="bucket")
+            s3.put_object(Bucket="bucket", Key="before", Body=b"before")
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+            assert refusal(lambda: s3.put_object(Bucket="bucket", Key="k", Body=b"x" * (4 << 20))) == (
+                "InsufficientStorage",
+                507,
+            )
+
+            def fill() -> None:
+                for number in range(500):
+                    s3.put_object(Bucket="bucket", Key=str(number), Body=b"x" * 50_000)
+
+            assert refusal(fill) == ("ServiceUnavailable", 503)
+            wanted = {"Objects": [{"Key": "before"}]}
+            errors = s3.delete_objects(Bucket="bucket", Delete=wanted).get("Errors", [])
+            assert [error["Code"] for error in errors] in ([], ["ServiceUnavailable"])
+            assert body(s3, "bucket", "0") == b"x" * 50_000
+    finally:
+        server.kill()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
 
 
 def names_in_rows(database: Database) -> set[str]:

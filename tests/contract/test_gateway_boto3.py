@@ -163,7 +163,8 @@ def test_who_is_not_proven_is_refused(toys: Toys, service: str, operation: str, 
     }
     for client, code in zip(clients, expected[codes], strict=True):
         response = error_of(getattr(client, operation), **members)
-        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, 403)
+        status = 400 if service == "logs" else 403
+        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
 
 
 def test_the_query_protocol(toys: Toys) -> None:
@@ -271,3 +272,71 @@ def test_errors_of_s3(toys: Toys) -> None:
     assert response["Error"]["Code"] == "NoSuchBucket"
     response = error_of(s3.list_objects_v2, Bucket="made", EncodingType="base64")
     assert response["Error"]["Code"] == "InvalidArgument"
+
+
+SERVED = "it serves braket, iam, logs, s3, sts"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "members"),
+    [
+        ("sagemaker", "list_models", {}),
+        ("cloudwatch", "put_metric_data", {"Namespace": "a", "MetricData": [{"MetricName": "x", "Value": 1.0}]}),
+        ("ec2", "describe_vpcs", {}),
+        ("dynamodb", "list_tables", {}),
+        ("sqs", "list_queues", {}),
+        ("secretsmanager", "list_secrets", {}),
+        ("kms", "list_keys", {}),
+        ("events", "list_rules", {}),
+        ("lambda", "list_functions", {}),
+        ("stepfunctions", "list_state_machines", {}),
+        ("sns", "list_topics", {}),
+        ("route53", "list_hosted_zones", {}),
+        ("cloudfront", "list_distributions", {}),
+    ],
+)
+def test_every_protocol_says_what_is_served(toys: Toys, service: str, operation: str, members: dict[str, Any]) -> None:
+    """JSON 1.0 and 1.1, EC2's XML, forms, rest-json and rest-xml: the client's own parser reads the words."""
+    client = toys.client(service)
+    response = error_of(getattr(client, operation), **members)
+    assert response["Error"]["Code"] == "UnknownOperationException"
+    assert (
+        response["Error"]["Message"] == f"Braketeer does not serve {client.meta.service_model.signing_name!r}; {SERVED}"
+    )
+    assert response["ResponseMetadata"]["HTTPStatusCode"] in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "members", "code", "named"),
+    [
+        ("logs", "describe_query_definitions", {}, "UnsupportedOperationException", "it has GetLogEvents"),
+        ("iam", "get_account_summary", {}, "NotImplemented", "it has ListRoles, TagRole"),
+        ("braket", "search_jobs", {"filters": []}, "UnsupportedOperationException", "it has CreateQuantumTask, Get"),
+        ("s3", "get_bucket_website", {"Bucket": "a"}, "NotImplemented", "PutObject"),
+    ],
+)
+def test_an_operation_that_is_not_there_is_named_with_those_that_are(
+    toys: Toys, service: str, operation: str, members: dict[str, Any], code: str, named: str
+) -> None:
+    response = error_of(getattr(toys.client(service), operation), **members)
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, 501)
+    assert named in response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "token"),
+    [
+        ("assume_role_with_web_identity", {"RoleSessionName": "ab", "WebIdentityToken": "abcd"}),
+        (
+            "assume_role_with_saml",
+            {"PrincipalArn": "arn:aws:iam::000000000000:saml-provider/x", "SAMLAssertion": "abcd"},
+        ),
+    ],
+)
+def test_unsigned_operations_are_refused_by_name(toys: Toys, operation: str, token: dict[str, str]) -> None:
+    sts = toys.client("sts")
+    response = error_of(getattr(sts, operation), RoleArn="arn:aws:iam::000000000000:role/x", **token)
+    assert response["Error"]["Code"] == "NotImplemented"
+    assert sts.meta.method_to_api_mapping[operation] in response["Error"]["Message"]
+    unsigned = toys.client("sts", signature_version=UNSIGNED)
+    assert error_of(unsigned.get_caller_identity)["Error"]["Code"] == "MissingAuthenticationToken"

@@ -16,6 +16,8 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.parsers import create_parser
+from botocore.session import get_session
 
 from tests.contract.toys import TASK, Toys
 
@@ -230,4 +232,23 @@ def test_forms_that_are_none(connection: Connection, body: bytes) -> None:
 @pytest.mark.parametrize("target", ["", "Logs_20140328.Nonsense", "Other.GetLogEvents", "GetLogEvents"])
 def test_targets_of_the_json_protocol_that_are_none(connection: Connection, target: str) -> None:
     answer = connection.send_signed("logs", "POST", "/", b"{}", x_amz_target=target)
-    assert (answer.status, b"UnknownOperationException" in answer.read()) == (404, True)
+    assert (answer.status, b"UnknownOperationException" in answer.read()) == (400, True)
+
+
+def test_a_client_of_another_service_that_reads_cbor_gets_it(connection: Connection) -> None:
+    """As SDKs other than boto3 speak to CloudWatch; botocore has the parser."""
+    path = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
+    answer = connection.send_signed("monitoring", "POST", path, b"\xa0", smithy_protocol="rpc-v2-cbor")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert headers["smithy-protocol"] == "rpc-v2-cbor"
+    shape = get_session().get_service_model("cloudwatch").operation_model("ListMetrics").output_shape
+    response = {"body": answer.read(), "headers": headers, "status_code": answer.status}
+    error = create_parser("smithy-rpc-v2-cbor").parse(response, shape)["Error"]
+    assert error["Code"] == "UnknownOperationException"
+    assert error["Message"] == "Braketeer does not serve 'monitoring'; it serves braket, iam, logs, s3, sts"
+
+
+def test_a_client_of_ec2_gets_ec2s_xml(connection: Connection) -> None:
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    body = connection.send_signed("ec2", "POST", "/", b"Action=DescribeVpcs&Version=2016-11-15", **form).read()
+    assert b"<Response><Errors><Error><Code>UnknownOperationException</Code><Message>Braketeer does not" in body

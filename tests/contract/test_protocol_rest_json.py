@@ -21,34 +21,34 @@ from braketeer.domain.errors import ServiceError
 
 DATA = Path(__file__).parents[1] / "data" / "protocols"
 
-# Cases that no server can show, and why. What botocore itself leaves out comes on top (botocore-ignores.json).
-NOT_FOR_A_SERVER = {
-    "HttpPrefixHeadersResponse": "with an empty prefix botocore takes every header of the answer for a member",
-    "RestJsonHttpPrefixHeadersAreNotPresent": "an empty map leaves no trace in the headers",
-    "RestJsonHttpPrefixEmptyHeaders": "an empty header is left out by the client",
-    "RestJsonHttpWithEmptyStructurePayload": "an empty payload and none are written alike",
-    "RestJsonHttpWithHeadersButNoPayload": "an empty payload and none are written alike",
-    "RestJsonQueryParamsStringListMap": "a server's map of the query holds the named keys too, the case's does not",
-    "RestJsonOmitsEmptyListQueryValues": "an empty list leaves no trace in the query",
+# Cases that do not apply to a service, or not to one that botocore reads, and why. They are run all the same and must
+# fail: a reason that no longer holds is found out.
+NOT_FOR_A_SERVICE = {
+    ("input", "MediaTypeHeaderInputBase64"): "the case holds the text of a JSON header, our members what it says",
+    ("input", "RestJsonHostWithPath"): "the endpoint of the case has a path of its own; a service is at the root",
+    ("input", "RestJsonHttpPrefixHeadersAreNotPresent"): "an empty map leaves no trace in the headers",
+    ("input", "RestJsonHttpWithEmptyStructurePayload"): "an empty payload and none are written alike",
+    ("input", "RestJsonHttpWithHeadersButNoPayload"): "an empty payload and none are written alike",
+    ("input", "RestJsonOmitsEmptyListQueryValues"): "an empty list leaves no trace in the query",
+    ("input", "RestJsonQueryIdempotencyTokenAutoFill"): "the client fills in the token, the case does not show it",
+    ("input", "RestJsonQueryParamsStringListMap"): "a service's map of the query holds the named keys too",
+    ("input", "RestJsonQueryPrecedence"): "a service's map of the query holds the named keys too",
+    ("input", "SDKAppendedGzipAfterProvidedEncoding_restJson1"): "no operation that is served is sent compressed",
+    ("input", "SDKAppliedContentEncoding_restJson1"): "no operation that is served is sent compressed",
+    ("output", "HttpPrefixHeadersResponse"): "with an empty prefix botocore takes every header for a member",
+    ("output", "RestJsonHttpPayloadTraitsWithNoBlobBody"): "botocore reads no body as an empty one",
+    ("output", "RestJsonHttpPayloadWithUnsetUnion"): "botocore wants a member in every union",
+    ("output", "RestJsonInputAndOutputWithQuotedStringHeaders"): "botocore splits quoted texts at their commas",
+    ("output", "RestJsonInputAndOutputWithTimestampHeaders"): "botocore splits HTTP dates at their commas",
 }
 
 
-def ignored_by_botocore(direction: str) -> set[str]:
-    ignores = json.loads((DATA / "botocore-ignores.json").read_text())
-    suites = set(ignores["general"].get(direction, {}).get("suites", ()))
-    cases = set(ignores["rest-json"][direction].get("cases", ()))
-    for suite in json.loads((DATA / f"rest-json-{direction}.json").read_text()):
-        if suite["description"] in suites:
-            cases |= {case["id"] for case in suite["cases"]}
-    return cases
-
-
 def cases_of(direction: str) -> Iterator[Any]:
-    left_out = ignored_by_botocore(direction) | NOT_FOR_A_SERVER.keys()
     for suite in json.loads((DATA / f"rest-json-{direction}.json").read_text()):
         for case in suite["cases"]:
-            if case["id"] not in left_out:
-                yield pytest.param(suite, case, id=case["id"])
+            reason = NOT_FOR_A_SERVICE.get((direction, case["id"]))
+            marks = pytest.mark.xfail(reason=reason, strict=True) if reason else ()
+            yield pytest.param(suite, case, id=case["id"], marks=marks)
 
 
 def api_of(suite: dict[str, Any], case: dict[str, Any]) -> Api:

@@ -47,13 +47,19 @@ class JobHost:
     """Serves ``folder`` in a thread from ``start`` to ``close``."""
 
     def __init__(
-        self, folder: Path, sandbox_name: str = "auto", port: int = 0, clock: Clock | None = None, **settings: Any
+        self,
+        folder: Path,
+        sandbox_name: str = "auto",
+        port: int = 0,
+        clock: Clock | None = None,
+        database_url: str | None = None,
+        **settings: Any,
     ) -> None:
         self.folder = folder
         self.jobs_folder = folder / "data" / "jobs"
         self.jobs_folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock or SystemClock()
-        self.database = Database(f"sqlite:///{folder / 'data' / 'braketeer.db'}")
+        self.database = Database(database_url or f"sqlite:///{folder / 'data' / 'braketeer.db'}")
         self.database.write_now(lambda tx: metadata.create_all(tx.connection))
         self._settings = {"slots": 20, "grace_seconds": 0.5, "patience_seconds": 60.0, "hidden": [folder / "data"]}
         self._settings |= settings
@@ -134,7 +140,9 @@ class JobHost:
 
     def claim(self) -> None:
         """What a supervisor does first, and then this one is killed."""
-        self.database.write_now(lambda tx: jobs.claim_next(tx.connection, self.clock.now_ms(), 20))
+        self.database.write_now(
+            lambda tx: jobs.claim_next(tx.connection, self.clock.now_ms(), 20, "one that is gone", 0)
+        )
 
     def cancel(self, job_id: str) -> None:
         def cancel(transaction: Any) -> None:
@@ -185,7 +193,7 @@ class JobHost:
         return accounts.create_key(connection, self.secret, DEFAULT_ACCOUNT_ID, Role.OPERATOR, 0)
 
     async def _serve(self) -> None:
-        objects = EmbeddedObjects(self.database, self.folder / "data" / "objects", self.clock)
+        objects = EmbeddedObjects(self.database, self.folder / "data" / "objects", self.clock, self.secret)
         await self._keyring.start()
         settings = JobSettings(
             folder=self.jobs_folder,
@@ -195,10 +203,13 @@ class JobHost:
         supervisor = JobSupervisor(
             self.database, self.clock, self._keyring.issue, self._keyring.revoke_of_job, settings
         )
-        app: Any = Gateway({"s3": S3(self.database, objects, self.clock), "sts": Sts()}, self._keyring.find)
+        app: Any = Gateway(
+            {"s3": S3(self.database, objects, self.clock), "sts": Sts(self.database, self.secret, self.clock)},
+            self._keyring.find,
+        )
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
         serving = asyncio.create_task(server.serve(sockets=[self._listener]))
-        await supervisor.start()
+        await supervisor.start(alone=self.database.is_sqlite)
         self._ready.set()
         await asyncio.to_thread(self._stopping.wait)
         if settings.stop_jobs:  # as the service does, while requests are still answered
@@ -215,6 +226,7 @@ def request(job_id: str, script: str, entry_point: str, **more: Any) -> dict[str
     code = {"entryPoint": entry_point, "s3Uri": f"s3://{BUCKET}/{job_id}/script/{script}"}
     return {
         "jobName": "some-job",
+        "roleArn": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/service-role/AmazonBraketJobsExecutionRole",
         "algorithmSpecification": {"scriptModeConfig": code},
         "deviceConfig": {"device": SV1},
         "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 1, "instanceCount": 1},

@@ -6,14 +6,25 @@ As a program (``python -m tests.integration.s3_server FOLDER``) it prints its ad
 from __future__ import annotations
 
 import asyncio
+import http.client
 import ipaddress
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
+import pytest
 import uvicorn
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +36,7 @@ from braketeer.domain.clock import SystemClock
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.services.s3 import S3
 from braketeer.store.database import Database
+from braketeer.store.secrets import Secrets
 from braketeer.store.tables import metadata
 
 KEYS = {
@@ -34,15 +46,70 @@ KEYS = {
 }
 
 
+def client_of(
+    url: str,
+    key_id: str = "AKIAOWNER",
+    region: str = "us-east-1",
+    verify: Path | None = None,
+    style: str = "auto",
+    signature: str = "s3v4",
+) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=KEYS[key_id].secret,
+        verify=None if verify is None else str(verify),
+        config=Config(retries={"max_attempts": 0}, signature_version=signature, s3={"addressing_style": style}),
+    )
+
+
+def refusal(call: Callable[[], Any]) -> tuple[str, int]:
+    with pytest.raises(ClientError) as caught:
+        call()
+    return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def body(s3: Any, bucket: str, key: str, **options: Any) -> bytes:
+    data: bytes = s3.get_object(Bucket=bucket, Key=key, **options)["Body"].read()
+    return data
+
+
+def raw_answer(
+    url: str, method: str, target: str, headers: dict[str, str] | None = None, data: bytes = b""
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a signed request that boto3 would not send."""
+    request = AWSRequest(method, f"{url}{target}", headers or {}, data)
+    key = KEYS["AKIAOWNER"]
+    S3SigV4Auth(Credentials(key.id, key.secret), "s3", "us-east-1").add_auth(request)
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc)) as connection:
+        connection.request(method, target, data, dict(request.headers.items()))
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
 async def find_key(key_id: str) -> AccessKey | None:
     return KEYS.get(key_id)
 
 
 class S3Server:
-    """Serves ``folder`` in a thread from ``with`` to its end; ``url`` is where, ``certificate`` its file if ``tls``."""
+    """Serves ``folder`` in a thread from ``with`` to its end; ``url`` is where, ``certificate`` its file if ``tls``.
 
-    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+    ``database_url`` names a database with the newest schema; without one, SQLite in the folder is used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: bool = False,
+        database_url: str | None = None,
+        hosts: tuple[str, ...] = ("localhost",),
+    ) -> None:
         self._folder = folder
+        self._hosts = hosts
+        self._database_url = database_url or f"sqlite:///{folder / 'braketeer.db'}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self.certificate = folder / "certificate.pem" if tls else None
@@ -58,11 +125,11 @@ class S3Server:
         self._thread.join()
 
     async def _serve(self) -> None:
-        database = Database(f"sqlite:///{self._folder / 'braketeer.db'}")
+        database = Database(self._database_url)
         await database.write(lambda tx: metadata.create_all(tx.connection))
         clock = SystemClock()
-        objects = EmbeddedObjects(database, self._folder / "objects", clock)
-        app: Any = Gateway({"s3": S3(database, objects, clock)}, find_key)
+        objects = EmbeddedObjects(database, self._folder / "objects", clock, Secrets(b"0" * 43 + b"="))
+        app: Any = Gateway({"s3": S3(database, objects, clock)}, find_key, hosts=self._hosts)
         options: dict[str, Any] = {}
         if self.certificate is not None:
             options = {"ssl_certfile": self.certificate, "ssl_keyfile": write_certificate(self.certificate)}

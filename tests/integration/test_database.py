@@ -13,29 +13,25 @@ from braketeer.store import migrations, tags
 from braketeer.store.database import Database, opened
 from braketeer.store.tables import metadata
 
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    address = f"sqlite:///{tmp_path / 'braketeer.db'}"
-    migrations.upgrade(address)
-    return address
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    with opened(url) as opened_database:
+def database(database_url: str) -> Iterator[Database]:
+    with opened(database_url) as opened_database:
         yield opened_database
 
 
-def test_what_was_written_is_there_after_opening_again(url: str) -> None:
-    with opened(url) as database:
+def test_what_was_written_is_there_after_opening_again(database_url: str) -> None:
+    with opened(database_url) as database:
         database.write_now(lambda tx: tags.put(tx.connection, "a", {"k": "v"}))
-    with opened(url) as database:
+    with opened(database_url) as database:
         assert database.read_now(lambda connection: tags.of(connection, "a")) == {"k": "v"}
 
 
-def test_a_write_is_on_disk_when_it_returns(url: str, tmp_path: Path) -> None:
-    with opened(url) as database:
+@SQLITE
+def test_a_write_is_on_disk_when_it_returns(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url) as database:
         database.write_now(lambda tx: tags.put(tx.connection, "a", {"k": "v"}))
         with sqlite3.connect(tmp_path / "braketeer.db") as other:
             assert other.execute("SELECT value FROM tags").fetchall() == [("v",)]
@@ -68,6 +64,7 @@ def test_of_many_writers_each_gets_its_own_outcome(database: Database) -> None:
             assert stored == {"k": str(number)}
 
 
+@SQLITE
 def test_a_full_disk_refuses_and_the_next_write_succeeds(database: Database) -> None:
     def limit(pages: int) -> None:
         database.write_now(lambda tx: tx.connection.exec_driver_sql(f"PRAGMA max_page_count={pages}"))
@@ -109,31 +106,33 @@ def test_news_leave_after_the_commit_and_only_then(database: Database) -> None:
     assert asyncio.run(run()) == (False, True)
 
 
-def test_a_closed_database_refuses_writes(url: str) -> None:
-    database = Database(url)
+def test_a_closed_database_refuses_writes(database_url: str) -> None:
+    database = Database(database_url)
     database.close()
     with pytest.raises(ServiceUnavailableException):
         database.write_now(lambda tx: None)
 
 
-def test_the_migrations_make_the_schema_that_the_tables_describe(url: str) -> None:
+def test_the_migrations_make_the_schema_that_the_tables_describe(database_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with opened(url) as database:
+    with opened(database_url) as database:
         differences = database.read_now(
             lambda connection: compare_metadata(MigrationContext.configure(connection), metadata)
         )
     assert differences == []
 
 
-def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
-    with opened(url) as database:
+@SQLITE
+def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    with opened(database_url) as database:
         database.write_now(lambda tx: tx.connection.exec_driver_sql("UPDATE alembic_version SET version_num='9999'"))
     with pytest.raises(RuntimeError, match="newer version"):
-        migrations.upgrade(url)
+        migrations.upgrade(database_url)
 
 
+@SQLITE
 def test_trouble_of_the_database_is_nobodys_mistake(database: Database) -> None:
     """A statement that fails for want of room, or a read that cannot be done, may be tried again: never a 500."""
     with pytest.raises(ServiceUnavailableException):

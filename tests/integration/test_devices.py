@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -21,7 +20,7 @@ from braketeer.services.braket.devices import Devices
 from braketeer.store import devices
 from braketeer.store.database import Database
 from braketeer.store.devices import DeviceState
-from braketeer.store.tables import jobs, metadata, quantum_tasks
+from braketeer.store.tables import jobs, quantum_tasks
 
 GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
 CATALOGUE = Catalogue(2**30)
@@ -29,9 +28,8 @@ MODEL = botocore.session.Session().get_service_model("braket")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/braketeer.db")
-    database.write_now(lambda tx: metadata.create_all(tx.connection))
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     yield database
     database.close()
 

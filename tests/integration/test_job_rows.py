@@ -6,7 +6,6 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
 from braketeer.services.braket.jobs import Jobs
 from braketeer.store import buckets, jobs, tables
 from braketeer.store.database import Database, opened
-from braketeer.store.tables import metadata
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 QPU = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
@@ -28,9 +26,8 @@ OTHER_QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with opened(f"sqlite:///{tmp_path / 'x.db'}") as database:
-        database.write_now(lambda tx: metadata.create_all(tx.connection))
+def database(database_url: str) -> Iterator[Database]:
+    with opened(database_url) as database:
         yield database
 
 
@@ -54,7 +51,7 @@ def add(database: Database, device: str = SV1) -> str:
 
 
 def claim(database: Database, slots: int = 2) -> str | None:
-    row = database.write_now(lambda tx: jobs.claim_next(tx.connection, 5, slots))
+    row = database.write_now(lambda tx: jobs.claim_next(tx.connection, 5, slots, "a service", 60))
     return None if row is None else row["id"]
 
 

@@ -37,9 +37,9 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def any_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHost]:
+def any_host(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[JobHost]:
     """For what is the same in and out of a sandbox."""
-    started = JobHost(tmp_path_factory.mktemp("host"), "auto").start()
+    started = JobHost(tmp_path_factory.mktemp("host"), "auto", database_url=shared_database_url).start()
     yield started
     started.close()
 

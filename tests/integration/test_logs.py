@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Awaitable, Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -14,18 +14,20 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
+from sqlalchemy import func, select
 
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.errors import ServiceError
-from braketeer.services.logs import Logs
-from braketeer.store import logs
+from braketeer.services.logs import Logs, filters, query_runs
+from braketeer.store import log_cleaning, log_scans, logs
 from braketeer.store.database import Database
-from braketeer.store.tables import metadata
+from braketeer.store.tables import log_events
 
 T = TypeVar("T")
 GROUP = "/aws/braket/jobs"
 STREAM = "my-job/6f3c9a52-0000-4000-8000-000000000001/algo-1-1700000000000"
 NOW = 1_700_000_000_500
+DAY = 24 * 3600 * 1000
 CALLER = Caller(DEFAULT_ACCOUNT_ID, "us-east-1", "AKIATEST", Role.USER, "request-1")
 MODEL = botocore.session.Session().get_service_model("logs")
 
@@ -42,6 +44,13 @@ class Client:
         self.service = service
         self.caller = caller
 
+    async def _answer(self, method: str, request: dict[str, Any]) -> Any:
+        """The answer; of a query that runs, the one when it has ended (it would end with this event loop)."""
+        while True:
+            answer = await getattr(self.service, method)(self.caller, request)
+            if method != "get_query_results" or answer["status"] != "Running":
+                return answer
+
     def __getattr__(self, method: str) -> Any:
         operation = next(name for name in MODEL.operation_names if xform_name(name) == method)
         shape = MODEL.operation_model(operation)
@@ -49,7 +58,7 @@ class Client:
         def call(**request: Any) -> dict[str, Any]:
             assert not ParamValidator().validate(request, shape.input_shape).has_errors()
             try:
-                answer = _run(getattr(self.service, method)(self.caller, request))
+                answer = _run(self._answer(method, request))
             except ServiceError as error:
                 assert error.code in {shape.error_code or shape.name for shape in MODEL.error_shapes}
                 answered = {"Error": {"Code": error.code, "Message": error.message}, **error.members}
@@ -70,9 +79,8 @@ def _run(work: Awaitable[T]) -> T:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/braketeer.db")
-    database.write_now(lambda tx: metadata.create_all(tx.connection))
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     yield database
     database.close()
 
@@ -283,7 +291,7 @@ def test_another_account_sees_nothing(database: Database, client: Client) -> Non
 def test_a_client_may_write_its_own_stream(client: Client) -> None:
     client.create_log_group(logGroupName="mine")
     client.create_log_stream(logGroupName="mine", logStreamName="s")
-    events = [{"timestamp": 1, "message": "one"}, {"timestamp": 2, "message": "two"}]
+    events = [{"timestamp": NOW - 2, "message": "one"}, {"timestamp": NOW - 1, "message": "two"}]
     client.put_log_events(logGroupName="mine", logStreamName="s", logEvents=events)
     assert _messages(client.get_log_events(logGroupName="mine", logStreamName="s")) == ["one", "two"]
     backwards = events[::-1]
@@ -297,6 +305,152 @@ def test_a_client_may_write_its_own_stream(client: Client) -> None:
         _refused(client.put_log_events, logGroupName="mine", logStreamName="no", logEvents=events)
         == "ResourceNotFoundException"
     )
+
+
+def test_what_is_too_old_or_too_new_is_told_and_the_rest_is_kept(client: Client) -> None:
+    client.create_log_group(logGroupName="mine")
+    client.create_log_stream(logGroupName="mine", logStreamName="s")
+    place = {"logGroupName": "mine", "logStreamName": "s"}
+    times = [NOW - 14 * DAY - 1, NOW - 14 * DAY, NOW - 13 * DAY - 2]
+    old = client.put_log_events(**place, logEvents=[{"timestamp": t, "message": str(t)} for t in times])
+    assert old["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 1}
+    new = client.put_log_events(**place, logEvents=[{"timestamp": t, "message": str(t)} for t in (NOW, NOW + DAY)])
+    assert new["rejectedLogEventsInfo"] == {"tooNewLogEventStartIndex": 1}
+    assert _messages(client.get_log_events(**place)) == [str(t) for t in (*times[1:], NOW)]
+    client.put_retention_policy(logGroupName="mine", retentionInDays=1)
+    late = client.put_log_events(**place, logEvents=[{"timestamp": NOW - DAY - 1, "message": "x"}])
+    assert late["rejectedLogEventsInfo"] == {"expiredLogEventEndIndex": 1}
+
+
+def test_a_long_message_of_a_client_stays_whole(client: Client) -> None:
+    client.create_log_group(logGroupName="mine")
+    client.create_log_stream(logGroupName="mine", logStreamName="s")
+    long = "x" * (2**18 - 26)
+    place = {"logGroupName": "mine", "logStreamName": "s"}
+    client.put_log_events(**place, logEvents=[{"timestamp": NOW, "message": long}])
+    assert _messages(client.get_log_events(**place)) == [long]
+    longer = [{"timestamp": NOW, "message": long + "x"}]
+    assert _refused(client.put_log_events, **place, logEvents=longer) == "InvalidParameterException"
+
+
+# --- the end of groups, streams and events
+
+
+def _clean(database: Database) -> None:
+    while database.write_now(lambda tx: log_cleaning.clean(tx.connection, NOW)):
+        pass
+
+
+def _rows(database: Database) -> int:
+    return int(
+        database.read_now(lambda connection: connection.execute(select(func.count(log_events.c.id))).scalar_one())
+    )
+
+
+def test_a_deleted_stream_is_gone_at_once_and_its_events_later(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_cleaning, "MOST_AT_ONCE", 3)
+    _log(database, *((n, "old") for n in range(10)))
+    _log(database, (1, "kept"), stream="other")
+    client.delete_log_stream(logGroupName=GROUP, logStreamName=STREAM)
+    missing = "ResourceNotFoundException"
+    assert _refused(client.get_log_events, logGroupName=GROUP, logStreamName=STREAM) == missing
+    assert _refused(client.delete_log_stream, logGroupName=GROUP, logStreamName=STREAM) == missing
+    assert _messages(client.filter_log_events(logGroupName=GROUP)) == ["kept"]
+    _log(database, (1, "new"))  # a running job makes it again
+    _clean(database)
+    assert _messages(client.get_log_events(logGroupName=GROUP, logStreamName=STREAM)) == ["new"]
+    assert _rows(database) == 2
+
+
+def test_a_deleted_group_comes_back_empty(database: Database, client: Client) -> None:
+    _log(database, (1, "old"))
+    _log(database, (1, "old"), stream="other")
+    client.delete_log_group(logGroupName=GROUP)
+    assert client.describe_log_groups()["logGroups"] == []
+    assert _refused(client.delete_log_group, logGroupName=GROUP) == "ResourceNotFoundException"
+    client.create_log_group(logGroupName=GROUP)
+    assert client.describe_log_streams(logGroupName=GROUP)["logStreams"] == []
+    client.create_log_stream(logGroupName=GROUP, logStreamName=STREAM)
+    _clean(database)
+    assert _rows(database) == 0
+    assert len(client.describe_log_streams(logGroupName=GROUP)["logStreams"]) == 1
+
+
+def test_streams_are_deleted_cleaned_and_written_at_once(database: Database, client: Client) -> None:
+    """No writer fails, and no event is left without a stream that somebody can read."""
+
+    def write(number: int) -> None:
+        _log(database, *((number * 10 + n, "x") for n in range(10)))
+
+    def delete(_: int) -> None:
+        database.write_now(lambda tx: logs.delete_stream(tx.connection, DEFAULT_ACCOUNT_ID, GROUP, STREAM))
+
+    def clean(_: int) -> None:
+        database.write_now(lambda tx: log_cleaning.clean(tx.connection, NOW))
+
+    with ThreadPoolExecutor(6) as threads:
+        work = [threads.submit(do, number) for number in range(40) for do in (write, delete, clean)]
+        for future in work:
+            future.result()
+    write(99)
+    _clean(database)
+    read, token = 0, {}
+    request = {"logGroupName": GROUP, "logStreamName": STREAM, "startFromHead": True}
+    while events := (page := client.get_log_events(**request, **token))["events"]:
+        read, token = read + len(events), {"nextToken": page["nextForwardToken"]}
+    assert read == _rows(database) >= 10
+
+
+def test_a_retention_is_kept(database: Database, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_cleaning, "MOST_AT_ONCE", 2)
+    _log(database, *((NOW - days * DAY, f"{days} days old") for days in range(12, -1, -1)))
+    _log(database, (NOW - 10 * DAY, "x"), stream="all of it")
+    client.put_retention_policy(logGroupName=GROUP, retentionInDays=5)
+    (group,) = client.describe_log_groups()["logGroups"]
+    assert group["retentionInDays"] == 5
+    _clean(database)
+    left = _messages(client.get_log_events(logGroupName=GROUP, logStreamName=STREAM))
+    assert left == [f"{days} days old" for days in range(5, -1, -1)]
+    streams = {
+        stream["logStreamName"]: stream for stream in client.describe_log_streams(logGroupName=GROUP)["logStreams"]
+    }
+    assert streams[STREAM]["firstEventTimestamp"] == NOW - 5 * DAY
+    assert "firstEventTimestamp" not in streams["all of it"]
+    client.delete_retention_policy(logGroupName=GROUP)
+    assert "retentionInDays" not in client.describe_log_groups()["logGroups"][0]
+    assert _refused(client.put_retention_policy, logGroupName=GROUP, retentionInDays=4) == "InvalidParameterException"
+    missing = "ResourceNotFoundException"
+    assert _refused(client.put_retention_policy, logGroupName="no", retentionInDays=5) == missing
+
+
+def test_tags_of_a_group_by_arn_and_by_name(client: Client) -> None:
+    client.create_log_group(logGroupName="mine", tags={"a": "1"})
+    arn = client.describe_log_groups()["logGroups"][0]["logGroupArn"]
+    client.tag_resource(resourceArn=arn, tags={"b": "2", "c": "3"})
+    client.tag_log_group(logGroupName="mine", tags={"a": "one"})
+    client.untag_resource(resourceArn=arn, tagKeys=["b"])
+    client.untag_log_group(logGroupName="mine", tags=["no such"])
+    assert client.list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "one", "c": "3"}
+    assert client.list_tags_log_group(logGroupName="mine")["tags"] == {"a": "one", "c": "3"}
+    many = {f"k{number}": "v" for number in range(49)}
+    assert _refused(client.tag_resource, resourceArn=arn, tags=many) == "TooManyTagsException"
+    missing = "ResourceNotFoundException"
+    foreign = arn.replace(DEFAULT_ACCOUNT_ID, "111111111111")
+    assert _refused(client.list_tags_for_resource, resourceArn=foreign) == missing
+    assert (
+        _refused(client.tag_resource, resourceArn="arn:aws:logs:us-east-1:1:destination:x", tags={"a": "b"}) == missing
+    )
+    assert _refused(client.filter_log_events, logGroupIdentifier=foreign) == missing
+
+
+@pytest.mark.parametrize(
+    "member", [{"kmsKeyId": "k"}, {"logGroupClass": "DELIVERY"}, {"deletionProtectionEnabled": True}]
+)
+def test_a_group_with_more_than_there_is_is_refused(client: Client, member: dict[str, Any]) -> None:
+    assert _refused(client.create_log_group, logGroupName="mine", **member) == "InvalidParameterException"
+    assert client.describe_log_groups()["logGroups"] == []
 
 
 # --- searching
@@ -330,6 +484,48 @@ def test_filter_pages_without_gaps(database: Database, client: Client) -> None:
             break
         token = {"nextToken": page["nextToken"]}
     assert found == [f"n{number}" for number in range(11)]
+
+
+def test_a_filter_looks_at_so_much_at_once_and_says_where_to_go_on(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "MOST_LOOKED_AT", 15)
+    monkeypatch.setattr(filters, "FIRST_STRETCH", 10)
+    monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 10)
+    expected = []
+    for stream in range(4):
+        events = [(n * 4 + stream, "wanted" if n % 70 == 69 else "noise") for n in range(stream, 300)]
+        expected += [(time, f"s{stream}") for time, text in events if text == "wanted"]
+        _log(database, *events, stream=f"s{stream}")
+    for from_head, times in ((True, {}), (False, {}), (True, {"startTime": 400}), (False, {"endTime": 900})):
+        found, empty, token = [], 0, {}
+        asked = {"logGroupName": GROUP, "filterPattern": "wanted", "startFromHead": from_head, "limit": 3, **times}
+        while True:
+            page = client.filter_log_events(**asked, **token)
+            found += [(event["timestamp"], event["logStreamName"]) for event in page["events"]]
+            empty += not page["events"]
+            if "nextToken" not in page:
+                break
+            token = {"nextToken": page["nextToken"]}
+        within = [each for each in expected if times.get("startTime", 0) <= each[0] <= times.get("endTime", 10_000)]
+        assert found == sorted(within, reverse=not from_head)
+        assert 0 < len(within) < empty
+    assert _refused(client.filter_log_events, logGroupName="other", **token) == "InvalidParameterException"
+
+
+def test_a_page_of_a_filter_is_cut_at_a_mebibyte(database: Database, client: Client) -> None:
+    for stream in range(2):
+        _log(database, *((n, f"{n}/{stream}" + "x" * 60_000) for n in range(20)), stream=f"s{stream}")
+    found, pages, token = [], 0, {}
+    while True:
+        page = client.filter_log_events(logGroupName=GROUP, **token)
+        found += [message.partition("x")[0] for message in _messages(page)]
+        pages += 1
+        if "nextToken" not in page:
+            break
+        token = {"nextToken": page["nextToken"]}
+    assert found == [f"{n}/{stream}" for n in range(20) for stream in range(2)]
+    assert pages == 3
 
 
 def test_the_sdk_gets_the_metrics_of_one_job(database: Database, client: Client) -> None:
@@ -369,6 +565,89 @@ def test_a_query_survives_a_restart_and_pages(database: Database, client: Client
     assert first["statistics"]["recordsMatched"] == first["statistics"]["recordsScanned"] == 5
     assert _refused(again.stop_query, queryId=started["queryId"]) == "InvalidParameterException"
     assert _refused(again.stop_query, queryId="unknown") == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(("order", "limit"), [("asc", 7), ("desc", 7), ("asc", 10_000), ("desc", 3)])
+def test_a_query_reads_in_stretches_and_keeps_the_first(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch, order: str, limit: int
+) -> None:
+    monkeypatch.setattr(query_runs, "FIRST_STRETCH", 2)
+    monkeypatch.setattr(query_runs, "STREAMS_AT_ONCE", 2)
+    monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 1)
+    monkeypatch.setattr(log_scans, "MOST_IN_A_STRETCH", 3)
+    wanted = []
+    for stream in range(5):
+        events = [(1000 + (n * 7 + stream * 3) % 40 * 1000, f"{stream}/{n}") for n in range(30)]
+        _log(database, *sorted(events), stream=f"s{stream}")
+        wanted += [(time, text) for time, text in events if "/1" in text and 5000 <= time <= 30_999]
+    query = f"fields @message | filter @message like '/1' | sort @timestamp {order} | limit {limit}"
+    started = client.start_query(logGroupName=GROUP, startTime=5, endTime=30, queryString=query)
+    answer = client.get_query_results(queryId=started["queryId"])
+    times = {text: time for time, text in wanted}
+    found = [times[row[0]["value"]] for row in answer["results"]]
+    assert found == sorted((time for time, _ in wanted), reverse=order == "desc")[:limit]
+    assert answer["statistics"]["recordsMatched"] == len(wanted)
+
+
+def test_a_query_that_runs_can_be_stopped_and_is_listed(database: Database, client: Client) -> None:
+    _log(database, (1, "x"))
+    service, asked = client.service, {"startTime": 0, "endTime": 1, "queryString": "fields @message"}
+
+    async def start_and_stop() -> str:
+        started = await service.start_query(CALLER, {"logGroupName": GROUP, **asked})
+        assert await service.stop_query(CALLER, started) == {"success": True}
+        return str(started["queryId"])
+
+    stopped = _run(start_and_stop())
+    answer = client.get_query_results(queryId=stopped)
+    assert (answer["status"], answer["results"]) == ("Cancelled", [])
+    done = client.start_query(logGroupName=GROUP, **asked)["queryId"]
+    client.get_query_results(queryId=done)
+    client.create_log_group(logGroupName="mine")
+    assert {query["queryId"]: query["status"] for query in client.describe_queries()["queries"]} == {
+        stopped: "Cancelled",
+        done: "Complete",
+    }
+    assert [query["queryId"] for query in client.describe_queries(status="Complete")["queries"]] == [done]
+    assert client.describe_queries(logGroupName="mine")["queries"] == []
+    first = client.describe_queries(maxResults=1)
+    rest = client.describe_queries(maxResults=1, nextToken=first["nextToken"])
+    assert {page["queries"][0]["queryId"] for page in (first, rest)} == {stopped, done}
+    assert "nextToken" not in rest
+    stranger = Client(service, Caller("111111111111", "us-east-1", "AKIAOTHER", Role.USER, "request-2"))
+    assert stranger.describe_queries()["queries"] == []
+    assert _refused(stranger.stop_query, queryId=done) == "ResourceNotFoundException"
+
+
+def test_only_so_many_queries_of_an_account_run_at_once(database: Database, client: Client) -> None:
+    _log(database, (1, "x"))
+    asked = {"logGroupName": GROUP, "startTime": 0, "endTime": 1, "queryString": "fields @message"}
+
+    async def start_many(service: Logs) -> str:
+        # They cannot end meanwhile: each needs a read, and the loop is not given to anybody between.
+        service._runs._turns = asyncio.Semaphore(0)
+        for _ in range(30):
+            await service.start_query(CALLER, asked)
+        try:
+            await service.start_query(CALLER, asked)
+        except ServiceError as error:
+            return error.code
+        finally:
+            await service.close()
+        return "none"
+
+    assert _run(start_many(client.service)) == "LimitExceededException"
+
+
+def test_a_pointer_of_a_result_leads_to_its_record(database: Database, client: Client) -> None:
+    _log(database, (1500, "one"))
+    started = client.start_query(logGroupName=GROUP, startTime=0, endTime=9, queryString="fields @message")
+    ((_, pointer),) = client.get_query_results(queryId=started["queryId"])["results"]
+    record = client.get_log_record(logRecordPointer=pointer["value"])["logRecord"]
+    assert (record["@message"], record["@timestamp"]) == ("one", "1970-01-01 00:00:01.500")
+    stranger = Client(client.service, Caller("111111111111", "us-east-1", "AKIAOTHER", Role.USER, "request-2"))
+    assert _refused(stranger.get_log_record, logRecordPointer=pointer["value"]) == "ResourceNotFoundException"
+    assert _refused(client.get_log_record, logRecordPointer="nonsense") == "InvalidParameterException"
 
 
 def test_a_search_heeds_capitals_and_anchors(database: Database, client: Client) -> None:

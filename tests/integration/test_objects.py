@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from braketeer.domain.clock import SystemClock
-from braketeer.domain.errors import ServiceError
+from braketeer.domain.errors import ConflictException, ServiceError
 from braketeer.objects.checksums import Digests
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.intake import SMALL
 from braketeer.store import buckets, objects
 from braketeer.store.database import Database, Transaction
 from braketeer.store.objects import Condition
-from braketeer.store.tables import metadata
+from braketeer.store.secrets import Secrets
 
 OWNER = "000000000000"
 MIB = 1 << 20
@@ -34,14 +34,13 @@ LARGE = bytes(range(256)) * 8192  # 2 MiB
 class House:
     """The storage with its folder, and a way to look at what lies there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder / 'braketeer.db'}")
-        self.database.write_now(lambda tx: metadata.create_all(tx.connection))
+        self.database = Database(database_url)
         for name, account in (("bucket", OWNER), ("other", OWNER), ("foreign", "111111111111")):
             bucket = buckets.Bucket(name, account, "us-east-1", {}, 0)
             self.database.write_now(lambda tx, bucket=bucket: buckets.create(tx.connection, bucket))
-        self.objects = EmbeddedObjects(self.database, folder / "objects", SystemClock())
+        self.objects = EmbeddedObjects(self.database, folder / "objects", SystemClock(), Secrets(b"0" * 43 + b"="))
 
     def files(self) -> list[Path]:
         return [path for path in (self.folder / "objects").rglob("*") if path.is_file()]
@@ -60,8 +59,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
+def house(tmp_path: Path, database_url: str) -> Iterator[House]:
+    house = House(tmp_path, database_url)
     yield house
     house.close()
 
@@ -233,30 +232,26 @@ def test_puts_on_an_etag(house: House) -> None:
 
 @pytest.mark.parametrize("data", [b"small result", LARGE], ids=["in the row", "in a file"])
 def test_a_result_and_what_goes_with_it_are_one_transaction(house: House, data: bytes) -> None:
-    """What the dispatcher does: prepared before, inserted with the rest; undone with the rest."""
+    """What the dispatcher does: taken in before, inserted with the rest; undone with the rest."""
 
     def insert(tx: Transaction, content: objects.Content, bucket: str = "bucket") -> bool:
         return objects.insert_if_absent(tx.connection, bucket, "t/results.json", content, owner=OWNER, now_ms=5)
 
-    def insert_and_fail(tx: Transaction, content: objects.Content) -> None:
+    def insert_and_fail(tx: Transaction, content: objects.Content) -> bool:
         assert insert(tx, content)
-        raise RuntimeError("the rest of the transaction")
+        raise ConflictException("the rest of the transaction")
 
     async def story() -> None:
-        content = await house.objects.prepare(data)
-        with pytest.raises(RuntimeError):
-            await house.database.write(lambda tx: insert_and_fail(tx, content))
+        with pytest.raises(ConflictException):
+            await house.objects.store_with("bucket", data, insert_and_fail)
         assert not await house.objects.exists("bucket", "t/results.json")
-        assert await house.database.write(lambda tx: insert(tx, content))
-        second = await house.objects.prepare(data + b"!")
-        assert not await house.database.write(lambda tx: insert(tx, second))
-        await house.objects.discard(second)
-        await house.objects.discard(content)
+        await house.objects.store_with("bucket", data, insert)
+        await house.objects.store_with("bucket", data + b"!", insert)  # the key is taken
         assert await house.objects.read("bucket", "t/results.json") == data
         found = await house.objects.find("bucket", "t/results.json")
         assert (found.details.headers, found.modified_at) == ({"ContentType": "application/json"}, 5)
         for bucket, code in (("none", "NoSuchBucket"), ("foreign", "AccessDenied")):
-            work = house.database.write(lambda tx, bucket=bucket: insert(tx, second, bucket))
+            work = house.objects.store_with(bucket, data, lambda tx, content, b=bucket: insert(tx, content, b))
             assert (await refusal(work))[0] == code
 
     run(story())
@@ -366,11 +361,15 @@ def test_a_lost_file_is_an_error_not_a_wrong_body(house: House) -> None:
 
 
 def test_garbage_is_what_no_row_names(house: House) -> None:
+    def fail(_: Transaction, __: objects.Content) -> bool:
+        raise RuntimeError("nothing names the file")
+
     async def story() -> None:
         await house.objects.put("bucket", "k", LARGE)
         upload = await house.objects.uploads.create("bucket", "m")
         await house.objects.uploads.put_part(upload, 1, b"part")
-        await house.objects.prepare(LARGE)  # and never stored
+        with pytest.raises(RuntimeError):
+            await house.objects.store_with("bucket", LARGE, fail)
         begun = house.folder / "objects" / "incoming" / "crashed"
         begun.write_bytes(b"half")
         assert await house.objects.collect_garbage() == 0, "all of it is younger than an hour"

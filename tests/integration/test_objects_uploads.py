@@ -19,7 +19,7 @@ from braketeer.objects.uploads import SMALLEST_PART, Claims, NamedPart
 from braketeer.store import buckets
 from braketeer.store.database import Database
 from braketeer.store.objects import Condition
-from braketeer.store.tables import metadata
+from braketeer.store.secrets import Secrets
 from braketeer.store.uploads import Part, Upload
 
 FIRST, SECOND, LAST = os.urandom(SMALLEST_PART), os.urandom(SMALLEST_PART + 3), b"the last part"
@@ -27,17 +27,16 @@ WHOLE = FIRST + SECOND + LAST
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[EmbeddedObjects]:
-    database = Database(f"sqlite:///{tmp_path / 'braketeer.db'}")
-    database.write_now(lambda tx: metadata.create_all(tx.connection))
+def storage(database_url: str, tmp_path: Path) -> Iterator[EmbeddedObjects]:
+    database = Database(database_url)
     bucket = buckets.Bucket("bucket", "000000000000", "us-east-1", {}, 0)
     database.write_now(lambda tx: buckets.create(tx.connection, bucket))
-    objects = EmbeddedObjects(database, tmp_path / "objects", SystemClock())
+    objects = EmbeddedObjects(database, tmp_path / "objects", SystemClock(), Secrets(b"0" * 43 + b"="))
     yield objects
     objects.close()
     database.close()
     left = [path.name for path in (tmp_path / "objects").rglob("*") if path.is_file()]
-    with_rows = Database(f"sqlite:///{tmp_path / 'braketeer.db'}")
+    with_rows = Database(database_url)
     named = with_rows.read_now(
         lambda c: set(c.exec_driver_sql("SELECT file FROM object_files UNION SELECT file FROM upload_parts").scalars())
     )

@@ -10,31 +10,27 @@ import os
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
 
-from tests.integration.s3_server import KEYS, S3Server
+from tests.integration.s3_server import KEYS, S3Server, body, client_of, refusal
 
 MIB = 1 << 20
 STRANGE = ["a//b", "a/../b", ".", "..", "/lead", "tail/", " ", "+&=%25?#", "é漢😀", "a\nb", "~'\"<>", "x" * 1024]
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+def url(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[str]:
+    with S3Server(tmp_path_factory.mktemp("s3"), database_url=shared_database_url) as server:
         yield server.url
 
 
@@ -42,24 +38,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with S3Server(tmp_path_factory.mktemp("s3-tls"), tls=True) as server:
         yield server
-
-
-def client_of(
-    url: str,
-    key_id: str = "AKIAOWNER",
-    region: str = "us-east-1",
-    verify: Path | None = None,
-    style: str = "auto",
-) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=url,
-        region_name=region,
-        aws_access_key_id=key_id,
-        aws_secret_access_key=KEYS[key_id].secret,
-        verify=None if verify is None else str(verify),
-        config=Config(retries={"max_attempts": 0}, signature_version="s3v4", s3={"addressing_style": style}),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +50,6 @@ def bucket(s3: Any, request: pytest.FixtureRequest) -> str:
     name = "b-" + hashlib.sha1(request.node.nodeid.encode()).hexdigest()[:20]
     s3.create_bucket(Bucket=name)
     return name
-
-
-def refusal(call: Callable[[], Any]) -> tuple[str, int]:
-    with pytest.raises(ClientError) as caught:
-        call()
-    return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def body(s3: Any, bucket: str, key: str, **options: Any) -> bytes:
-    data: bytes = s3.get_object(Bucket=bucket, Key=key, **options)["Body"].read()
-    return data
 
 
 def status(answer: dict[str, Any]) -> int:
@@ -435,6 +402,12 @@ def test_settings_that_are_true(s3: Any, bucket: str) -> None:
     assert s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"] == rules
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Suspended"})
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
     for call in (
         s3.get_bucket_logging,
         s3.get_bucket_notification_configuration,
@@ -452,18 +425,24 @@ def test_settings_that_are_true(s3: Any, bucket: str) -> None:
 
 
 def test_settings_that_would_not_be_kept(s3: Any, bucket: str) -> None:
-    sse = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-    rule = {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
     opened = {"BlockPublicAcls": False}
+    tiering = {"Days": 90, "AccessTier": "ARCHIVE_ACCESS"}
     for call in (
-        lambda: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=sse),
-        lambda: s3.put_bucket_policy(Bucket=bucket, Policy="{}"),
-        lambda: s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}),
         lambda: s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}),
         lambda: s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=opened),
-        lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256"),
+        lambda: s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Enabled"}),
+        lambda: s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"}),
+        lambda: s3.put_bucket_logging(
+            Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": {"TargetBucket": bucket, "TargetPrefix": ""}}
+        ),
+        lambda: s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        ),
+        lambda: s3.delete_bucket_ownership_controls(Bucket=bucket),
         lambda: s3.put_bucket_intelligent_tiering_configuration(
-            Bucket=bucket, Id="x", IntelligentTieringConfiguration={"Id": "x", "Status": "Enabled", "Tierings": []}
+            Bucket=bucket,
+            Id="x",
+            IntelligentTieringConfiguration={"Id": "x", "Status": "Enabled", "Tierings": [tiering]},
         ),
     ):
         assert refusal(call) == ("NotImplemented", 501)

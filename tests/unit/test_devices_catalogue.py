@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import Any
 
@@ -60,10 +59,8 @@ def test_the_sdk_reads_the_document(arn: str) -> None:
 
 
 @pytest.mark.parametrize("arn", ARNS)
-def test_nothing_in_a_document_leads_to_another_host_or_costs_anything(arn: str) -> None:
-    text, service = _device(arn).capabilities, json.loads(_device(arn).capabilities)["service"]
-    assert "http" not in text
-    assert service.get("deviceCost", {"price": 0})["price"] == 0
+def test_nothing_in_a_document_leads_to_another_host(arn: str) -> None:
+    assert "http" not in _device(arn).capabilities
 
 
 @pytest.mark.parametrize("arn", [arn for arn in ARNS if "qpu" in arn])

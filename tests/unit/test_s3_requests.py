@@ -256,8 +256,6 @@ def test_details_of_a_request() -> None:
         ({"ACL": "public-read"}, "AccessControlListNotSupported", 400),
         ({"GrantRead": "id=1"}, "AccessControlListNotSupported", 400),
         ({"StorageClass": "GLACIER"}, "InvalidStorageClass", 400),
-        ({"ServerSideEncryption": "AES256"}, "NotImplemented", 501),
-        ({"SSECustomerAlgorithm": "AES256"}, "NotImplemented", 501),
         ({"ObjectLockMode": "GOVERNANCE"}, "NotImplemented", 501),
         ({"WriteOffsetBytes": 5}, "NotImplemented", 501),
     ],

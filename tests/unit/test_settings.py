@@ -49,6 +49,12 @@ def test_the_command_line_comes_before_the_environment_and_that_before_the_defau
         ("BRAKETEER_TASK_MEMORY_GIB", "-0.5"),
         ("BRAKETEER_JOB_GRACE_SECONDS", "-1"),
         ("BRAKETEER_JOB_GRACE_SECONDS", "nan"),
+        ("BRAKETEER_LEASE_SECONDS", "1"),
+        ("BRAKETEER_LEASE_SECONDS", "nan"),
+        ("BRAKETEER_QUOTA_TASKS_QUEUED", "-1"),
+        ("BRAKETEER_QUOTA_JOBS_RUNNING", "none"),
+        ("BRAKETEER_QUOTA_STORAGE_BYTES", "1e9"),
+        ("BRAKETEER_AUDIT_DAYS", "40000"),
         ("BRAKETEER_SEED", "lucky"),
         ("BRAKETEER_STOP_JOBS", "maybe"),
         ("BRAKETEER_INSECURE", "2"),
@@ -135,3 +141,21 @@ def test_a_service_of_ones_own_is_not_killed_within_a_jobs_grace(grace: float) -
 
     # Stopping waits for jobs before requests end, and once more after (JobSupervisor.end_jobs, close).
     assert stop_seconds(grace) > 2 * (grace + STOP_MARGIN_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///x.db", "mysql://a:the-password@b/c", "postgresql://a:the-password@b:port/c"]
+)
+def test_a_database_that_is_not_postgresql_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(SettingError, match="BRAKETEER_DATABASE") as refused:
+        Settings.of(database=url)
+    assert "the-password" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://somebody:the-password@here/name", "postgres:///name?host=/run/postgresql"]
+)
+def test_settings_do_not_show_the_databases_password(url: str) -> None:
+    settings = Settings.of(database=url)
+    assert settings.database == url
+    assert "the-password" not in repr(settings)

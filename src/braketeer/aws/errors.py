@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from braketeer.domain.errors import ServiceError
+from braketeer.domain.errors import ServiceError, ThrottlingException
 
 Refusal = Literal["missing", "incomplete", "unknown key", "wrong token", "expired token", "skew", "expired", "mismatch"]
 
@@ -122,3 +122,12 @@ def refused(reason: Refusal, service: str, message: str | None = None) -> Servic
     column = 2 if service == "s3" else 1 if service in _QUERY_SERVICES else 0
     code, status, text = _REFUSALS[reason][column]
     return ServiceError(message or text, code=code, status=status)
+
+
+def throttled(service: str) -> ServiceError:
+    """The error with which ``service`` turns away a call that comes too soon; every AWS client tries it again later."""
+    if service == "s3":
+        return ServiceError("Please reduce your request rate.", code="SlowDown", status=503)
+    if service == "braket":
+        return ThrottlingException("Rate exceeded")
+    return ThrottlingException("Rate exceeded", status=400)

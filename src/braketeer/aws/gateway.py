@@ -10,17 +10,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from uuid import uuid4
 
 from botocore import xform_name
 from botocore.model import OperationModel
 
-from braketeer.aws import json_rpc, query, rest_json, rest_xml
-from braketeer.aws.errors import UnknownOperation, refused
-from braketeer.aws.likely import likely_api
+from braketeer.aws import foreign, json_rpc, query, rest_json, rest_xml
+from braketeer.aws.errors import UnknownOperation, refused, throttled
+from braketeer.aws.likely import is_form, likely_api, unsigned_operation
 from braketeer.aws.messages import Answer, Request, send_answer
 from braketeer.aws.model import Api
 from braketeer.aws.payload import Payload, RawBody
@@ -36,11 +35,17 @@ from braketeer.aws.signatures import (
     verify,
 )
 from braketeer.aws.validation import validate
+from braketeer.domain import audit
 from braketeer.domain.accounts import AccessKey, Caller, authorise
 from braketeer.domain.errors import InternalServiceException, NotImplementedHere, ServiceError
+from braketeer.domain.ids import fresh_uuid
 
 FindKey = Callable[[str], Awaitable[AccessKey | None]]
+# (account, service, operation) -> whether the call may be made now.
+Admits = Callable[[str, str, str], bool]
 Operation = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+# (caller, service, operation, resource, status, error code, source address): a line of the audit.
+Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitable[None]]
 
 _PROTOCOLS: dict[str, Any] = {"rest-json": rest_json, "json": json_rpc, "query": query, "rest-xml": rest_xml}
 _LARGE = 64 * 1024
@@ -49,13 +54,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Exchange:
-    """One request on its way; ``payload`` is S3's body, ``api`` the service once it is known."""
+    """One request on its way; ``payload`` is S3's body, ``service`` and ``api`` its service once that is known.
+
+    What comes after ``source``, the address it came from, is for the audit: filled in as it becomes known.
+    """
 
     id: str
     request: Request
     raw: RawBody
+    service: str = ""
     api: Api | None = None
     payload: Payload | None = None
+    source: str = ""
+    caller: Caller | None = None
+    operation: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
 
 class Gateway:
@@ -64,7 +79,9 @@ class Gateway:
     ``operations`` maps a service's signing name to the object whose methods are its operations in snake case, each
     ``async (caller, members) -> members``. ``find_key`` looks up an access key. ``clock`` is real time in epoch
     seconds. Bodies other than streamed uploads may have ``max_body`` bytes. A host name that ends in one of ``hosts``
-    carries an S3 bucket in front (``bucket.localhost``).
+    carries an S3 bucket in front (``bucket.localhost``). ``admits`` says whether an account may make a call now;
+    without it nothing is throttled. ``record`` keeps a line about each call that changes something, refused or not,
+    before its answer leaves.
     """
 
     def __init__(
@@ -74,6 +91,8 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         max_body: int = 16 * 1024 * 1024,
         hosts: Collection[str] = ("localhost",),
+        admits: Admits | None = None,
+        record: Record | None = None,
     ) -> None:
         self._operations = dict(operations)
         self._apis = {name: Api.load(name) for name in operations}
@@ -81,13 +100,17 @@ class Gateway:
         self._clock = clock
         self._max_body = max_body
         self._hosts = tuple(hosts)
+        self._admits = admits
+        self._record = record
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"The gateway answers HTTP, not {scope['type']}")
         request = Request.from_scope(scope, self._hosts)
-        exchange = _Exchange(str(uuid4()), request, RawBody(receive, request.headers))
+        exchange = _Exchange(fresh_uuid(), request, RawBody(receive, request.headers))
+        exchange.source = (scope.get("client") or ("",))[0]
         answer = await self._answer(exchange)
+        await self._note(exchange, answer.status)
         answer.headers["x-amzn-requestid"] = exchange.id
         if not await exchange.raw.discard(self._max_body):
             answer.headers["connection"] = "close"
@@ -99,34 +122,54 @@ class Gateway:
             try:
                 return await self._serve(exchange)
             except ServiceError as error:
+                exchange.error = error.code
                 return self._refusal(exchange, error)
         except Exception:  # noqa: BLE001  whatever goes wrong inside, the client gets an answer
             _log.exception("Request %s failed: %s %s", exchange.id, exchange.request.method, exchange.request.path)
             text = f"The service failed to answer. Its log says more about request {exchange.id}."
+            exchange.error = InternalServiceException.__name__
             return self._refusal(exchange, InternalServiceException(text))
 
     async def _serve(self, exchange: _Exchange) -> Answer:
         """The path of a request; each step raises a ServiceError if it goes no further."""
         request = exchange.request
-        claim = self._claim(request)
+        claim = await self._claim(exchange)
+        exchange.service = claim.service
         api = exchange.api = self._service(claim)
         key = await self._authenticate(claim, exchange)
+        caller = exchange.caller = _caller(claim, key, exchange)
         protocol = _PROTOCOLS[api.protocol]
         match = protocol.find(api, request)
+        exchange.operation = match.operation.name
         operation = self._operation(api, match.operation)
-        members = await self._members(protocol, match, exchange)
-        caller = _caller(claim, key, exchange)
+        members = exchange.members = await self._members(protocol, match, exchange)
         authorise(caller, api.name, match.operation.name)
-        outcome = await operation(caller, members)
-        return _serialise(protocol, api, match.operation, outcome or {}, exchange.id)
+        if self._admits is not None and not self._admits(caller.account, api.name, match.operation.name):
+            raise throttled(api.name)
+        outcome = exchange.outcome = await operation(caller, members) or {}
+        return _serialise(protocol, api, match.operation, outcome, exchange.id)
 
-    def _claim(self, request: Request) -> Claim:
+    async def _note(self, exchange: _Exchange, status: int) -> None:
+        """A line for the audit, where somebody has proven who they are and asked for a change."""
+        caller, operation = exchange.caller, exchange.operation
+        if self._record is not None and caller is not None and operation and audit.is_kept(operation):
+            about = audit.resource(exchange.members, exchange.outcome)
+            await self._record(caller, exchange.service, operation, about, status, exchange.error, exchange.source)
+
+    async def _claim(self, exchange: _Exchange) -> Claim:
         """Who the request says has sent it, for which service and region."""
+        request = exchange.request
         try:
             claim = read_claim(request)
         except MalformedClaim as error:
             raise refused("incomplete", likely_api(self._apis, request).name, str(error)) from None
         if claim is None:
+            if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+                raise NotImplementedHere("Uploads by a form (POST policy) are not available: use a presigned PutObject")
+            if is_form(request):
+                request.body = await exchange.raw.read(self._max_body)
+                if operation := unsigned_operation(self._apis, request):
+                    raise NotImplementedHere(f"Braketeer does not have the operation {operation.name}")
             raise refused("missing", likely_api(self._apis, request).name)
         return claim
 
@@ -156,9 +199,13 @@ class Gateway:
 
     def _operation(self, api: Api, operation: OperationModel) -> Operation:
         """The service's method for an operation."""
-        method: Operation | None = getattr(self._operations[api.name], xform_name(operation.name), None)
+        service = self._operations[api.name]
+        method: Operation | None = getattr(service, xform_name(operation.name), None)
         if method is None:
-            raise NotImplementedHere(f"Braketeer does not have the operation {operation.name} of {api.name}")
+            names = sorted(name for name in api.operation_names if hasattr(service, xform_name(name)))
+            raise NotImplementedHere(
+                f"Braketeer does not have the operation {operation.name} of {api.name}; it has {', '.join(names)}"
+            )
         return method
 
     async def _members(self, protocol: Any, match: Match, exchange: _Exchange) -> dict[str, Any]:
@@ -170,6 +217,8 @@ class Gateway:
 
         def parse_and_validate() -> dict[str, Any]:
             found: dict[str, Any] = protocol.parse(match, request)
+            if payload is not None and shape is not None and streamed:
+                found[places(shape).payload or "Body"] = b""  # there, but still on its way
             validate(shape, found)
             return found
 
@@ -181,8 +230,13 @@ class Gateway:
         return members
 
     def _refusal(self, exchange: _Exchange, error: ServiceError) -> Answer:
-        api = exchange.api or likely_api(self._apis, exchange.request)
-        answer: Answer = _PROTOCOLS[api.protocol].error_answer(api, error, exchange.request, exchange.id)
+        request, api = exchange.request, exchange.api
+        if api is None:
+            foreign_answer = foreign.error_answer(error, exchange.service, request, exchange.id)
+            if foreign_answer is not None:
+                return foreign_answer
+            api = likely_api(self._apis, request, exchange.service)
+        answer: Answer = _PROTOCOLS[api.protocol].error_answer(api, error, request, exchange.id)
         return answer
 
 

@@ -14,6 +14,8 @@ from braketeer.aws.model import Api
 from braketeer.aws.routes import Match
 from braketeer.domain.errors import ServiceError
 
+_TOO_LARGE = 413
+
 
 def find(api: Api, request: Request) -> Match:
     """The operation that ``X-Amz-Target`` names, as ``prefix.Operation``; UnknownOperation if there is none."""
@@ -41,13 +43,17 @@ def serialise(api: Api, operation: OperationModel, members: dict[str, Any], requ
 
 
 def error_answer(api: Api, error: ServiceError, request: Request, request_id: str) -> Answer:
-    """The answer with an error, its name in the header and as ``__type``."""
+    """The answer with an error, its name in the header and as ``__type``.
+
+    Errors of the client are 400s in this protocol, whatever the REST services answer for the same.
+    """
+    status = 400 if 400 <= error.status < 500 and error.status != _TOO_LARGE else error.status
     code = api.error_name(error)
     members, shape = error.members, api.error_shape(code)
     if shape is not None:
         members = json_values.write(shape, {name: item for name, item in members.items() if name in shape.members})
     headers = {"content-type": _content_type(api), "x-amzn-errortype": code}
-    return Answer(error.status, headers, orjson.dumps({"__type": code, "message": error.message, **members}))
+    return Answer(status, headers, orjson.dumps({"__type": code, "message": error.message, **members}))
 
 
 def _content_type(api: Api) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ class Request:
     bucket: str = ""
 
     @classmethod
-    def from_scope(cls, scope: Any, hosts: Iterable[str] = ()) -> Request:
+    def from_scope(cls, scope: Any, hosts: Collection[str] = ()) -> Request:
         """The request of an ASGI ``http`` scope. ``bucket`` is what the host name has in front of one of ``hosts``.
 
         Bytes that are not UTF-8 become replacement characters, which no signature covers.
@@ -86,9 +86,13 @@ async def send_answer(answer: Answer, method: str, send: Callable[[Any], Awaitab
     await send({"type": "http.response.body", "body": b""})
 
 
-def _bucket(host: str, hosts: Iterable[str]) -> str:
-    name = host.rpartition(":")[0] if ":" in host else host
-    return next((name[: -len(base) - 1] for base in hosts if name.endswith(f".{base}")), "")
+def _bucket(host: str, hosts: Collection[str]) -> str:
+    """What stands before the longest of ``hosts``; nothing where the name is one of them."""
+    name = (host.rpartition(":")[0] if ":" in host else host).lower()
+    if name in hosts:
+        return ""
+    found = (name[: -len(base) - 1] for base in hosts if name.endswith(f".{base}"))
+    return min(found, key=len, default="")
 
 
 def joined_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from braketeer.aws.messages import Answer, Request, decoded_pairs
 from braketeer.aws.model import Api
 from braketeer.aws.routes import Match
 from braketeer.aws.text_values import from_text, not_of_type
-from braketeer.aws.xml_values import DECLARATION, element, escaped, write
+from braketeer.aws.xml_values import DECLARATION, element, escaped, readable, write
 from braketeer.domain.errors import ServiceError
 
 _DEEPEST = 32
@@ -47,7 +47,7 @@ def error_answer(api: Api, error: ServiceError, request: Request, request_id: st
     """The answer with an error as an ``ErrorResponse`` document."""
     kind = "Sender" if error.status < 500 else "Receiver"
     content = (
-        f"<Type>{kind}</Type><Code>{escaped(api.error_name(error))}</Code><Message>{escaped(error.message)}</Message>"
+        f"<Type>{kind}</Type><Code>{escaped(api.error_name(error))}</Code><Message>{readable(error.message)}</Message>"
     )
     document = f"<Error>{content}</Error><RequestId>{request_id}</RequestId>"
     return _xml(error.status, element("ErrorResponse", document, api.namespace))

@@ -14,7 +14,7 @@ from braketeer.aws.messages import Answer, Request
 from braketeer.aws.model import Api
 from braketeer.aws.rest import places, read_places, write_places
 from braketeer.aws.routes import Match
-from braketeer.aws.xml_values import DECLARATION, element, escaped
+from braketeer.aws.xml_values import DECLARATION, element, escaped, readable
 from braketeer.domain.errors import ServiceError
 
 # Root elements that the model does not tell, from the response syntax of S3's API reference.
@@ -109,11 +109,11 @@ def error_answer(api: Api, error: ServiceError, request: Request, request_id: st
     answer = Answer(error.status, {"content-type": "application/xml", **_request_ids(request_id)})
     if request.method != "HEAD" and error.status != 304:
         further = "".join(
-            element(name, escaped(str(value))) for name, value in error.members.items() if value is not None
+            element(name, readable(str(value))) for name, value in error.members.items() if value is not None
         )
         answer.body = (
             f"{DECLARATION}<Error><Code>{escaped(api.error_name(error))}</Code>"
-            f"<Message>{escaped(error.message)}</Message>{further}<Resource>{escaped(request.path)}</Resource>"
+            f"<Message>{readable(error.message)}</Message>{further}<Resource>{readable(request.path)}</Resource>"
             f"<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
         ).encode()
     return answer

@@ -20,6 +20,8 @@ from braketeer.aws.text_values import problem
 _MOST_PROBLEMS = 10
 # Any region may be used, not only those the model knows; S3's own model lacks us-east-1.
 _OPEN_ENUMS = frozenset({"BucketLocationConstraint"})
+# Percent-encoded, slashes too where a client likes it so: S3's own method decodes and checks them.
+_ENCODED = frozenset({"CopySource"})
 
 
 def validate(shape: Shape | None, value: dict[str, Any]) -> None:
@@ -81,7 +83,7 @@ def _check_string(shape: Any, value: str, where: str, problems: list[str]) -> No
     if "enum" in traits and value not in traits["enum"] and shape.name not in _OPEN_ENUMS:
         allowed = f"Member must satisfy enum value set: [{', '.join(traits['enum'])}]"
         problems.append(problem(where, shown, allowed))
-    pattern = traits.get("pattern")
+    pattern = traits.get("pattern") if shape.name not in _ENCODED else None
     if pattern and (compiled := _pattern(pattern)) and not compiled.fullmatch(value):
         problems.append(problem(where, shown, f"Member must satisfy regular expression pattern: {pattern}"))
     if shape.serialization.get("jsonvalue") and not _is_json_object(value):

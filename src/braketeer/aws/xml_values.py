@@ -11,12 +11,18 @@ from braketeer.aws.text_values import from_text, not_of_type, to_text
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL = re.compile(r"[&<>\"\x00-\x08\x0b-\x1f]")
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escaped(text: str) -> str:
     """Text as XML content or attribute; control characters as references, the way S3 lists such keys."""
     return _SPECIAL.sub(lambda hit: _ENTITIES.get(hit[0]) or f"&#x{ord(hit[0]):X};", text)
+
+
+def readable(text: str) -> str:
+    """Text of an error as XML content: what no XML parser reads, not even as a reference, becomes U+FFFD."""
+    return escaped(_NOT_IN_XML.sub("\ufffd", text))
 
 
 def element(name: str, content: str, namespace: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from braketeer import __version__
-from braketeer.cli import aws, demo, doctor, env, run, serve
+from braketeer.cli import account, audit, aws, cost, demo, doctor, env, key, run, serve
 from braketeer.cli.problems import Problem
 from braketeer.config import SettingError
 
@@ -26,6 +26,10 @@ app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command(context_settings=PASS_ON)(aws.aws)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.add_typer(account.app, name="account")
+app.add_typer(key.app, name="key")
+app.command()(audit.audit)
+app.command()(cost.cost)
 
 
 @app.command()

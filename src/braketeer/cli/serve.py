@@ -13,18 +13,14 @@ import typer
 
 from braketeer.cli.problems import Problem
 
-# Values that the fixed command line has and that this version cannot serve yet; they are refused, never ignored.
-_LATER = {
-    "--database": "only the embedded SQLite database is served",
-    "--object-store": "only the embedded object store is served",
-}
-
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 4747]")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
-    database: Annotated[str | None, typer.Option(help="Database URL (not yet: SQLite in the data directory).")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql://USER@HOST/NAME instead of SQLite in the data directory.")
+    ] = None,
     object_store: Annotated[str | None, typer.Option(help="Object store URL (not yet: embedded).")] = None,
     executor: Annotated[str, typer.Option(help="local (ray: not yet).")] = "local",
     clock: Annotated[str, typer.Option(help="real (virtual: not yet).")] = "real",
@@ -39,16 +35,16 @@ def serve(
     stop_with_fd: Annotated[int | None, typer.Option(hidden=True, min=0)] = None,
 ) -> None:
     """Run the service until it is interrupted."""
-    for option, value in (("--database", database), ("--object-store", object_store)):
-        if value is not None:
-            raise Problem(f"{option} is not supported by this version: {_LATER[option]}", 2)
+    # Values that the fixed command line has and that this version cannot serve yet; they are refused, never ignored.
+    if object_store is not None:
+        raise Problem("--object-store is not supported by this version: only the embedded object store is served", 2)
     if executor != "local":
         raise Problem(f"--executor {executor} is not supported by this version: use local", 2)
     if clock != "real":
         raise Problem(f"--clock {clock} is not supported by this version: use real", 2)
     # Loaded here so that the other commands start without the service's libraries.
     from braketeer.config import Settings
-    from braketeer.server import StartError
+    from braketeer.data_directory import StartError
     from braketeer.server import serve as run_service
     from braketeer.work.sandbox import SandboxError
 
@@ -58,6 +54,7 @@ def serve(
         host=host,
         port=port,
         data_dir=data_dir,
+        database=database,
         public_url=public_url,
         seed=seed,
         stop_jobs=stop_jobs,

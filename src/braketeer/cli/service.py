@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from braketeer.cli.problems import Problem
 from braketeer.config import DEFAULT_HOST, DEFAULT_PORT, Settings, default_data_dir
@@ -22,6 +24,7 @@ from braketeer.config import DEFAULT_HOST, DEFAULT_PORT, Settings, default_data_
 START_SECONDS = 60.0
 END_OF_JOB_SECONDS = 10.0  # that the service waits for a job's results beyond its grace
 STOP_SECONDS = 20.0  # for everything else: open requests, workers, the database
+CALL_SECONDS = 60.0  # that a call of the operator's API may take
 REGION = "us-east-1"
 CLEARED = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN")
 
@@ -47,6 +50,33 @@ class Access:
             "AWS_REGION": self.region,
             "BRAKET_PRICE_OFFERS_URL": f"{self.endpoint}/_braketeer/prices.csv",
         }
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What the operator's API answers, as in ``call("POST", "accounts", {...})``.
+
+        ``path`` is below ``/_braketeer/``; what is not plain in it is quoted: ``f"costs/{quote(arn, safe='')}"``.
+
+        Problem with the service's own words where it refuses, and where it is not there.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        data = b"" if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        url = f"{self.endpoint}/_braketeer/{path}"
+        signed = AWSRequest(method, url, headers, data)
+        key = Credentials(self.access_key_id, self.secret_access_key, self.session_token)
+        SigV4Auth(key, "braketeer", self.region).add_auth(signed)
+        request = urllib.request.Request(url, data or None, dict(signed.headers), method=method)  # noqa: S310 - http
+        try:
+            with urllib.request.urlopen(request, timeout=CALL_SECONDS) as answer:  # noqa: S310 - http
+                return json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            raise Problem(_words_of(refusal)) from None
+        except (OSError, ValueError, http.client.HTTPException) as trouble:
+            reason = getattr(trouble, "reason", None) or trouble
+            raise Problem(f"The service at {self.endpoint} does not answer ({reason}): is it running?") from None
 
     def environment(self) -> dict[str, str]:
         """This process's environment with the variables set, and what would get in their way taken out."""
@@ -95,6 +125,14 @@ def access_here(data_dir: Path | None = None, port: int | None = None) -> Access
         raise Problem(f"AWS_ENDPOINT_URL is {endpoint}, but there are no AWS keys beside it. {problem}") from problem
 
 
+def _words_of(refusal: urllib.error.HTTPError) -> str:
+    """What the service says, or the bare status where something else has answered."""
+    try:
+        return str(json.load(refusal)["message"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"The service answers {refusal.code} {refusal.reason}"
+
+
 def is_healthy(endpoint: str) -> Mapping[str, object] | None:
     """The health document of a service that answers, else None."""
     try:
@@ -125,6 +163,9 @@ def started(*options: str, data_dir: Path | None = None) -> Iterator[tuple[Acces
         command = [sys.executable, "-m", "braketeer", "serve", "--port", "0", "--stop-jobs", "--data-dir", str(folder)]
         command += ["--stop-with-fd", str(theirs), *options]
         log_path = folder / "service.log"
+        environment = dict(os.environ)
+        if data_dir is None:  # a database would outlive this directory, and belong to no other
+            environment.pop("BRAKETEER_DATABASE", None)
         try:
             with log_path.open("ab") as log:
                 process = subprocess.Popen(
@@ -134,6 +175,7 @@ def started(*options: str, data_dir: Path | None = None) -> Iterator[tuple[Acces
                     stderr=log,
                     start_new_session=True,
                     pass_fds=(theirs,),
+                    env=environment,
                 )
         finally:
             os.close(theirs)

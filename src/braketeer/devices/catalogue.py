@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,8 @@ import orjson
 
 from braketeer.devices import constructed, recorded, simulators
 from braketeer.devices.listed import LISTED, SV1, DeviceStatus, DeviceType, Listed
+from braketeer.devices.prices import Prices, device_cost
+from braketeer.domain.spending import Price
 from braketeer.quantum.circuit import Limits
 
 OPENQASM = "braket.ir.openqasm.program"
@@ -19,12 +21,14 @@ OPENQASM = "braket.ir.openqasm.program"
 class Catalogue:
     """Every device, by ARN and in a fixed order: simulators, QPUs of today, retired ones.
 
-    ``task_memory_bytes`` is what one worker process may use for a task; SV1's qubit count follows from it.
+    ``task_memory_bytes`` is what one worker process may use for a task; SV1's qubit count follows from it. ``prices``
+    are what the operator has set.
     """
 
-    def __init__(self, task_memory_bytes: int) -> None:
+    def __init__(self, task_memory_bytes: int, prices: Prices | None = None) -> None:
         self.task_memory_bytes = task_memory_bytes
-        self._devices = {listed.arn: Device(listed, task_memory_bytes) for listed in LISTED}
+        self.prices = prices or Prices()
+        self._devices = {listed.arn: Device(listed, task_memory_bytes, self.prices) for listed in LISTED}
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self._devices.values())
@@ -54,6 +58,7 @@ class Device:
 
     listed: Listed
     task_memory_bytes: int
+    prices: Prices = field(compare=False)
 
     @property
     def arn(self) -> str:
@@ -93,9 +98,24 @@ class Device:
     def is_in(self, region: str) -> bool:
         return self.region is None or self.region == region
 
-    @cached_property
+    @property
     def document(self) -> dict[str, Any]:
         """The capability document, of the schema class that its braketSchemaHeader names. Not to be changed."""
+        return self._priced_document[0]
+
+    @property
+    def price(self) -> Price:
+        """What a task of this device costs."""
+        return self._priced_document[1]
+
+    @cached_property
+    def _priced_document(self) -> tuple[dict[str, Any], Price]:
+        found = self._unpriced_document()
+        price = self.prices.of_device(self.listed, found)
+        found["service"]["deviceCost"] = device_cost(self.listed, price)
+        return found, price
+
+    def _unpriced_document(self) -> dict[str, Any]:
         if self.listed.document is None:
             return constructed.document(self.listed)
         if self.is_simulator:

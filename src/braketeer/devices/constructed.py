@@ -184,7 +184,7 @@ def _service(listed: Listed, shots: tuple[int, int]) -> dict[str, Any]:
         **_header("device_service_properties"),
         "executionWindows": [{"executionDay": "Everyday", "windowStartHour": "00:00:00", "windowEndHour": "23:59:59"}],
         "shotsRange": list(shots),
-        "deviceCost": {"price": 0.0, "unit": "shot"},
+        "deviceCost": {"price": _PER_SHOT.get(listed.name, 0.0), "unit": "shot"},
         "deviceDocumentation": {
             "summary": (
                 f"Constructed by Braketeer, not the QPU itself: no capability document of {listed.provider} "
@@ -197,6 +197,9 @@ def _service(listed: Listed, shots: tuple[int, int]) -> dict[str, Any]:
 def _header(name: str) -> dict[str, Any]:
     return {"braketSchemaHeader": {"name": f"braket.device_schema.{name}", "version": "1"}}
 
+
+# USD a shot, where Amazon's price page has told it (https://aws.amazon.com/braket/pricing/, 2025).
+_PER_SHOT = {"Forte-1": 0.08, "Aria-1": 0.03, "Aria-2": 0.03, "Ankaa-2": 0.0009, "Ankaa-3": 0.0009}
 
 # AqtDeviceCapabilities is the one class that insists on these; the figures are filler, of the size of an ion trap's.
 _AQT_EXTRAS: dict[str, Any] = {

@@ -14,8 +14,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 def document(listed: Listed) -> dict[str, Any]:
     """The recorded document; its summary says that this is an emulation, and links to other hosts are left out.
 
-    Topology, native gates, calibration figures, shots and execution windows are the recorded ones. Nothing is charged
-    here, so the price is zero.
+    Topology, native gates, calibration figures, shots, execution windows and prices are the recorded ones.
     """
     file = str(listed.document)
     found = load(file)
@@ -27,8 +26,6 @@ def document(listed: Listed) -> dict[str, Any]:
         f"{f' of {date[0]}' if date else ''}"
     )
     service["deviceDocumentation"] = {"summary": f"{label}. {recorded_summary}" if recorded_summary else label}
-    if "deviceCost" in service:
-        service["deviceCost"]["price"] = 0.0
     # The SDK fetches calibrations from this link whenever it is there; without it, gate_calibrations is None.
     found.get("pulse", {}).pop("nativeGateCalibrationsRef", None)
     return found

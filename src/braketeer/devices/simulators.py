@@ -37,7 +37,6 @@ def document(listed: Listed, task_memory_bytes: int) -> dict[str, Any]:
     """The capability document of SV1, DM1 or TN1."""
     found = load(str(listed.document))
     service = found["service"]
-    service["deviceCost"] = {"price": 0.0, "unit": "minute"}
     service["getTaskPollIntervalMillis"] = POLL_INTERVAL_MILLIS
     service["deviceDocumentation"] = {"summary": f"Braketeer's own simulator under the name of {listed.name}"}
     if listed.arn == SV1:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from braketeer.domain.errors import AccessDeniedException
+from braketeer.domain.errors import AccessDeniedException, ValidationException
 
 DEFAULT_ACCOUNT_ID = "000000000000"
 JOBS_ROLE_NAME = "AmazonBraketJobsExecutionRole"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+_NUMBER = re.compile(r"[0-9]{12}")
 
 
 class Role(StrEnum):
@@ -21,7 +24,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """An access key as the signature check needs it. ``expires_at`` is epoch seconds of real time."""
+    """An access key as the signature check needs it. ``expires_at`` is epoch seconds of real time.
+
+    Of a temporary key: the job it belongs to, or the key that asked for it, and the session of a role it acts as.
+    """
 
     id: str
     secret: str
@@ -30,6 +36,9 @@ class AccessKey:
     session_token: str | None = None
     expires_at: float | None = None
     job_id: str | None = None
+    issued_by: str | None = None
+    session_name: str | None = None
+    role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +59,62 @@ class Caller:
     job_id: str | None = None
 
 
-_READING_VERBS = ("Get", "Head", "List", "Search", "Describe", "BatchGet", "StartQuery", "Filter")
+# AssumeRole and GetSessionToken are among them: what a viewer gets by them is a viewer's key.
+_READING_VERBS = (
+    *("Get", "Head", "List", "Search", "Describe", "BatchGet", "StartQuery", "StopQuery", "Filter"),
+    *("AssumeRole", "DecodeAuthorizationMessage"),
+)
+
+
+_KEY_MAKERS = frozenset({"AssumeRole", "GetFederationToken", "GetSessionToken"})
+
+
+def checked_name(text: str) -> str:
+    """The name of an account, if it can be one (ValidationException): a word or an e-mail address, not a number."""
+    if not _NAME.fullmatch(text) or _NUMBER.fullmatch(text):
+        raise ValidationException(
+            f"'{text[:64]}' cannot be an account's name: 1 to 64 letters, digits and . _ @ + -, "
+            "the first a letter or digit, and not 12 digits"
+        )
+    return text
+
+
+def checked_number(text: str) -> str:
+    """The number of an account, if it can be one: 12 digits."""
+    if not _NUMBER.fullmatch(text):
+        raise ValidationException(f"'{text[:64]}' cannot be an account's number: 12 digits")
+    return text
+
+
+def checked_role(text: str) -> Role:
+    """A role by its name."""
+    try:
+        return Role(text)
+    except ValueError:
+        raise ValidationException(f"'{text[:64]}' is no role: {', '.join(Role)}") from None
+
+
+def makes_keys(operation: str) -> bool:
+    """Whether an operation hands out access keys."""
+    return operation in _KEY_MAKERS
+
+
+def only_reads(operation: str) -> bool:
+    """Whether a viewer may use an operation of the AWS surface."""
+    return operation.startswith(_READING_VERBS)
 
 
 def authorise(caller: Caller, service: str, operation: str) -> None:
     """Refuse what the caller's role may not do (AccessDeniedException).
 
-    Viewers read; users and operators use the whole AWS surface; only operators reach the service ``braketeer``.
+    Viewers read; users and operators use the whole AWS surface; only operators reach the service ``braketeer``. The key
+    of a hybrid job makes no further keys: it ends with the job, and they would not.
     """
     if service == "braketeer" and caller.role is not Role.OPERATOR:
         raise AccessDeniedException("The operator's API needs a key of role operator")
-    if caller.role is Role.VIEWER and not operation.startswith(_READING_VERBS):
+    if caller.job_id is not None and makes_keys(operation):
+        raise AccessDeniedException(f"The key of a hybrid job may not perform {service}:{operation}")
+    if caller.role is Role.VIEWER and not only_reads(operation):
         raise AccessDeniedException(
             f"User: arn:aws:iam::{caller.account}:user/{caller.key_id} is not authorized to perform: "
             f"{service}:{operation} because its role is viewer"

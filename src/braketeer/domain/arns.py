@@ -42,5 +42,9 @@ def job(region: str, account: str, job_id: str) -> str:
     return str(Arn("braket", region, account, "job", job_id))
 
 
+def spending_limit(region: str, account: str, limit_id: str) -> str:
+    return str(Arn("braket", region, account, "spending-limit", limit_id))
+
+
 def reservation(region: str, account: str, reservation_id: str) -> str:
     return str(Arn("braket", region, account, "reservation", reservation_id))

@@ -79,6 +79,41 @@ def parse_pattern(text: str) -> Condition:
     return tuple(wanted) if wanted else ((tuple(any_of),) if any_of else ())
 
 
+def of_stream(condition: Condition, stream: str) -> Condition | None:
+    """What a condition asks of the messages of one stream; None where no event of that stream can meet it."""
+    left: list[tuple[Match, ...]] = []
+    for group in condition:
+        if any(match.field == STREAM and _holds(match, stream) for match in group):
+            continue
+        of_messages = tuple(match for match in group if match.field == MESSAGE)
+        if not of_messages:
+            return None
+        left.append(of_messages)
+    return tuple(left)
+
+
+def stream_prefix(condition: Condition) -> str:
+    """How the name of every stream begins whose events can meet the condition; empty where it may be anything."""
+    prefixes = (
+        group[0].text
+        for group in condition
+        if len(group) == 1 and group[0].field == STREAM and group[0].starts and not group[0].negated
+    )
+    return max(prefixes, key=len, default="")
+
+
+def _holds(match: Match, text: str) -> bool:
+    if match.starts and match.ends:
+        holds = text == match.text
+    elif match.starts:
+        holds = text.startswith(match.text)
+    elif match.ends:
+        holds = text.endswith(match.text)
+    else:
+        holds = match.text in text
+    return holds != match.negated
+
+
 # Alternatives begin differently, so no text makes this backtrack.
 _TOKEN = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)|(?P<regex>/(?:\\.|[^/\\\n])*/)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""

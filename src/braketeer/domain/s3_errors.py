@@ -83,6 +83,11 @@ class InvalidRequest(ServiceError):
     """The request is well formed but cannot mean anything."""
 
 
+class MalformedXML(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("The XML you provided was not well-formed or did not validate against our published schema")
+
+
 class InvalidPart(ServiceError):
     """A part of a completion was never uploaded, or was replaced, or has another checksum."""
 

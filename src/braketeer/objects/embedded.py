@@ -1,7 +1,8 @@
 """Object storage inside the service: index rows in the database, bodies in the rows or in immutable files.
 
 A body of at most 64 KiB is part of its row. A larger one is a file that is complete and on disk before the row that
-names it is committed, so a crash at any point leaves the old object or the new one, whole. One process uses a folder.
+names it is committed, so a crash at any point leaves the old object or the new one, whole. Processes that
+share a folder share the database.
 """
 
 from __future__ import annotations
@@ -13,19 +14,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from braketeer.domain.clock import Clock
+from braketeer.domain.encryption import Encryption
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.s3_errors import NoSuchBucket, NoSuchKey
 from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests, member
+from braketeer.objects.encryption import Key, Keys
 from braketeer.objects.files import Files, storage_errors
 from braketeer.objects.intake import Body, Intake, Verify
 from braketeer.objects.readers import OpenObject, Readers
 from braketeer.objects.uploads import Uploads
 from braketeer.store import buckets as bucket_rows
-from braketeer.store import object_keys
+from braketeer.store import object_keys, object_lifecycles, storage
 from braketeer.store import objects as rows
 from braketeer.store.database import Database, Transaction
-from braketeer.store.objects import ALWAYS, Condition, Content, Details, StoredObject
+from braketeer.store.objects import ALWAYS, Condition, Content, Details, EncryptionWanted, File, StoredObject
+from braketeer.store.secrets import Secrets
 
 T = TypeVar("T")
 
@@ -45,31 +51,39 @@ class EmbeddedObjects:
     """Objects in buckets. ``owner`` is the account whose bucket it must be; None is the service itself.
 
     Methods raise the errors of domain/s3_errors.py: NoSuchBucket, AccessDenied, NoSuchKey, PreconditionFailed, and
-    InsufficientStorage when the disk is full. To be used from one event loop.
+    InsufficientStorage when the disk is full. To be used from one event loop. ``keys`` are what objects are encrypted
+    with, where a client or the bucket asks for that. ``shared``: other processes use the folder too.
     """
 
-    def __init__(self, database: Database, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, folder: Path, clock: Clock, secrets: Secrets, *, shared: bool = False
+    ) -> None:
         self._database = database
         self._clock = clock
         self._files = Files(folder)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._intake = Intake(self._files, self._threads)
-        self._readers = Readers(self._files, self._threads)
-        self.uploads = Uploads(database, clock, self._intake, self._readers)
+        self._readers = Readers(self._files, self._threads, shared=shared)
+        self.keys = Keys(database, secrets, clock)
+        self.uploads = Uploads(database, clock, self._intake, self._readers, self.keys)
 
     # What the service itself stores and reads.
 
-    async def prepare(self, data: bytes) -> Content:
-        """Bytes made ready to be stored: hashed, and on disk already if they are more than 64 KiB.
+    async def store_with(self, bucket: str, data: bytes, change: Callable[[Transaction, Content], bool]) -> None:
+        """Make bytes an object of a bucket together with whatever else ``change`` does in its transaction.
 
-        Then, inside a transaction of the caller's own, ``store.objects.insert_if_absent(tx.connection, bucket, key,
-        content, owner=..., now_ms=...)`` makes them an object, together with whatever else that transaction says. Use
-        it within the hour: a file that no row names after that is garbage. Call ``discard`` if it was not used.
+        ``change`` calls ``store.objects.insert_if_absent(tx.connection, bucket, key, content, owner=..., now_ms=...)``
+        and says whether the content was used; it may be called again. The bytes are encrypted if the bucket wants that.
         """
-        return await self._intake.receive(data, Digests((DEFAULT_ALGORITHM,)), _accept)
+        content = await self._intake.receive(
+            data, Digests((DEFAULT_ALGORITHM,)), _accept, before_file=lambda: self._look_ahead(bucket, None)
+        )
+        used, content = await self._committed(content, lambda tx, content: (change(tx, content), []))
+        if not used:
+            await self.discard(content)
 
     async def discard(self, content: Content) -> None:
-        """Give up content that was prepared; if an object has it after all, nothing happens."""
+        """Give up content that was taken in; if an object has it after all, nothing happens."""
         names = [file.name for file in content.files]
         self._readers.delete(await self._database.read(lambda connection: rows.unreferenced(connection, names)))
 
@@ -103,25 +117,30 @@ class EmbeddedObjects:
         condition: Condition = ALWAYS,
         algorithms: Iterable[str] = (DEFAULT_ALGORITHM,),
         verify: Verify | None = None,
+        encryption: Encryption | None = None,
+        announced: int | None = None,
     ) -> Content:
         """Store a body, in place of what is there. It is durable when this returns, and not there at all if it raises.
 
         ``algorithms`` are the checksums to compute and keep; ``verify`` is given the digests of the complete body and
-        raises to refuse it.
+        raises to refuse it. ``encryption`` is, if None, what the bucket has for such objects. ``announced`` is the
+        body's size, if it is known: too large a one is refused before it is read.
         """
+        secret = None if encryption is None else await self.keys.of(encryption)
+        expected = None if announced is None else (key, announced)
         content = await self._intake.receive(
-            body, Digests(algorithms), verify or _accept, before_file=lambda: self._check(bucket, owner)
+            body,
+            Digests(algorithms),
+            verify or _accept,
+            key=secret,
+            before_file=lambda: self._look_ahead(bucket, owner, secret, expected),
         )
-        stored = StoredObject(bucket, key, content, details or Details(), self._clock.now_ms())
-        try:
-            await self._change(lambda tx: (None, rows.put(tx.connection, stored, owner, condition)))
-        except ServiceError as error:
-            # After any other failure it is not certain that nothing was committed: then the file is left to the
-            # collection of garbage.
-            if error.status < 500:
-                await self.discard(content)
-            raise
-        return content
+
+        def store(tx: Transaction, content: Content) -> tuple[None, list[str]]:
+            stored = StoredObject(bucket, key, content, details or Details(), self._clock.now_ms())
+            return None, rows.put(tx.connection, stored, owner, condition)
+
+        return (await self._committed(content, store))[1]
 
     async def find(self, bucket: str, key: str, *, owner: str | None = None) -> StoredObject:
         """The object without its bytes."""
@@ -131,7 +150,8 @@ class EmbeddedObjects:
         """The object, open for reading: it may be replaced or deleted meanwhile and still be read to its end."""
         while True:
             stored = await self._database.read(lambda c: rows.find(c, bucket, key, owner))
-            opened = await self._readers.open(stored)
+            encryption = stored.content.encryption
+            opened = await self._readers.open(stored, None if encryption is None else await self.keys.of(encryption))
             if opened is not None:
                 return opened
             still = await self.find(bucket, key, owner=owner)
@@ -164,31 +184,54 @@ class EmbeddedObjects:
         details: Callable[[Details], Details] = lambda details: details,
         condition: Condition = ALWAYS,
         algorithm: str | None = None,
+        encryption: Encryption | None = None,
         check: Callable[[StoredObject], None] = lambda stored: None,
     ) -> StoredObject:
-        """Copy an object, (bucket, key) to (bucket, key); both buckets must be ``owner``'s. No bytes are moved.
+        """Copy an object, (bucket, key) to (bucket, key); both buckets must be ``owner``'s.
 
         ``details`` makes the copy's details from the source's; ``check`` sees the source and raises to refuse;
-        ``algorithm`` is a checksum the copy shall have (computed if the source has not got it).
+        ``algorithm`` is a checksum the copy shall have (computed if the source has not got it). The copy is encrypted
+        with ``encryption``, else as the target's bucket has it, else as the source is; only where that is another key
+        than the source's are bytes moved.
         """
+        ready: StoredObject | None = None  # the source with what had to be made first: a checksum, bytes under a key
+        if algorithm is not None:
+            ready = await self._summed(source, owner, algorithm)
+
+        def copied(tx: Transaction) -> tuple[StoredObject | Encryption | None, list[str]]:
+            """The copy; or None when the source has changed since; or the encryption that it must have first."""
+            rows.lock(tx.connection, *source)
+            found = rows.find(tx.connection, *source, owner)
+            check(found)
+            content = found.content
+            default = bucket_rows.owned(tx.connection, target[0], owner).encryption
+            wanted = encryption or default or content.encryption
+            if ready is not None:
+                if (ready.content.etag, ready.modified_at) != (content.etag, found.modified_at):
+                    return None, []
+                # Bytes of its own are taken over; a checksum goes with the bytes that are there now, which are equal.
+                own = ready.content.encryption != content.encryption
+                content = ready.content if own else replace(content, checksums=ready.content.checksums)
+            if wanted is not None and (content.encryption is None or content.encryption.key_id != wanted.key_id):
+                return wanted, []
+            content = replace(content, encryption=wanted)
+            made = StoredObject(*target, content, details(found.details), self._clock.now_ms())
+            return made, rows.put(tx.connection, made, owner, condition)
+
         while True:
-            summed = await self._summed(source, owner, algorithm) if algorithm is not None else None
-
-            def copied(tx: Transaction, summed: StoredObject | None = summed) -> tuple[StoredObject | None, list[str]]:
-                rows.lock(tx.connection, *source)
-                found = rows.find(tx.connection, *source, owner)
-                check(found)
-                content = found.content
-                if summed is not None:
-                    if (summed.content.etag, summed.modified_at) != (content.etag, found.modified_at):
-                        return None, []
-                    content = replace(content, checksums=summed.content.checksums)
-                made = StoredObject(*target, content, details(found.details), self._clock.now_ms())
-                return made, rows.put(tx.connection, made, owner, condition)
-
-            made = await self._change(copied)
-            if made is not None:
+            try:
+                made = await self._change(copied)
+            except ServiceError as error:
+                if ready is not None:
+                    await self._give_up(ready.content, error)
+                raise
+            if isinstance(made, StoredObject):
                 return made
+            if ready is not None:
+                await self.discard(ready.content)
+            ready = await self._summed(source, owner, algorithm) if algorithm is not None else None
+            if made is not None:
+                ready = await self._encrypted(source, owner, made, ready)
 
     async def page(
         self,
@@ -224,6 +267,10 @@ class EmbeddedObjects:
 
     # Upkeep.
 
+    async def remove_old(self, bucket: str, key: str, modified_before: int) -> None:
+        """Delete an object that has not been replaced since."""
+        await self._change(lambda tx: (None, object_lifecycles.remove_old(tx.connection, bucket, key, modified_before)))
+
     async def collect_garbage(self, older_than_seconds: float = GARBAGE_AFTER_SECONDS) -> int:
         """Delete files that no row names and that were written longer ago: what crashes left. Returns how many.
 
@@ -248,8 +295,74 @@ class EmbeddedObjects:
         self._readers.delete(files)
         return result
 
+    async def _committed(
+        self, content: Content, change: Callable[[Transaction, Content], tuple[T, list[str]]]
+    ) -> tuple[T, Content]:
+        """Run a change that makes content an object; what it returns, and the content as it is stored.
+
+        A body that the bucket wants encrypted is. Content that is refused is discarded.
+        """
+        while True:
+            try:
+                return await self._change(lambda tx, content=content: change(tx, content)), content  # type: ignore[misc]
+            except EncryptionWanted as wanted:
+                content = (await self.keys.of(wanted.encryption)).encrypted(content)
+            except ServiceError as error:
+                await self._give_up(content, error)
+                raise
+
+    async def _give_up(self, content: Content, error: ServiceError) -> None:
+        """Discard what was not stored. After a failure of ours it is not certain that nothing was committed: then the
+        files are left to the collection of garbage."""
+        if error.status < 500:
+            await self.discard(content)
+
     async def _check(self, bucket: str, owner: str | None) -> None:
         await self._database.read(lambda connection: bucket_rows.owned(connection, bucket, owner))
+
+    async def _look_ahead(
+        self, bucket: str, owner: str | None, key: Key | None = None, expected: tuple[str, int] | None = None
+    ) -> Key | None:
+        """What a file in a bucket is encrypted with: ``key``, else the bucket's.
+
+        Refuses what there is no room for, if its key and its size are known before.
+        """
+
+        def look(connection: Connection) -> Encryption | None:
+            found = bucket_rows.owned(connection, bucket, owner)
+            if expected is not None:
+                name, size = expected
+                storage.refuse_early(connection, found.account, size - rows.size_at(connection, bucket, name))
+            return found.encryption
+
+        default = await self._database.read(look)
+        return key if key is not None or default is None else await self.keys.of(default)
+
+    async def _encrypted(
+        self, source: tuple[str, str], owner: str | None, encryption: Encryption, summed: StoredObject | None
+    ) -> StoredObject:
+        """The source with all its bytes under another key, part by part."""
+        key = await self.keys.of(encryption)
+        opened = await self.get(*source, owner=owner)
+        stored, content = opened.stored, opened.stored.content
+        checksums = content.checksums
+        if summed is not None:
+            if (summed.content.etag, summed.modified_at) != (content.etag, stored.modified_at):
+                return summed  # which is not what is there now, so that it is made anew
+            checksums = summed.content.checksums
+        files: list[File] = []
+        if not content.files:
+            body = await opened.read(0, content.size)
+            plain = replace(content, body=b"".join([block async for block in _blocks(body)]), checksums=checksums)
+            return replace(stored, content=key.encrypted(plain))
+        begins = 0
+        for file in content.files:
+            part = await self._intake.receive(
+                await opened.read(begins, file.size), Digests(), _accept, small=-1, key=key
+            )
+            files.append(replace(part.files[0], checksums=file.checksums))
+            begins += file.size
+        return replace(stored, content=replace(content, files=tuple(files), checksums=checksums, encryption=encryption))
 
     async def _summed(self, source: tuple[str, str], owner: str | None, algorithm: str) -> StoredObject:
         """The source with that checksum of all its bytes."""

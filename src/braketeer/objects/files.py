@@ -58,6 +58,12 @@ class Files:
         for name in names:
             self.path(name).unlink(missing_ok=True)
 
+    def date_anew(self, names: Iterable[str]) -> None:
+        """Let files count as written just now."""
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.utime(self.path(name))
+
     def older_than(self, seconds: float) -> Iterator[list[str]]:
         """Names of finished files that were written longer ago (real time), a folder at a time."""
         for number in range(256):
@@ -78,7 +84,7 @@ class IncomingFile:
 
     def __init__(self, name: str, temporary: Path, final: Path) -> None:
         self.name = name
-        self.size = 0
+        self.data_key: bytes | None = None  # these bytes are stored as they are
         self._temporary = temporary
         self._final = final
         self._descriptor: int | None = None
@@ -92,7 +98,6 @@ class IncomingFile:
             while view:
                 written = os.write(self._descriptor, view)
                 view = view[written:]
-                self.size += written
 
     def finish(self) -> None:
         """The file is on disk under its name when this returns: its bytes, and its entry in the folder."""

@@ -1,4 +1,5 @@
-"""Taking bodies in: a stream of chunks becomes a row's bytes or a file, hashed on the way, in bounded memory."""
+"""Taking bodies in: a stream of chunks becomes a row's bytes or a file, hashed and encrypted on the way, in bounded
+memory."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 
 from braketeer.domain.s3_errors import EntityTooLarge
 from braketeer.objects.checksums import FULL_OBJECT, Digests
+from braketeer.objects.encryption import EncryptedFile, Key
 from braketeer.objects.files import Files, IncomingFile
 from braketeer.store.objects import Content, File
 
@@ -34,12 +37,13 @@ class Intake:
         verify: Verify,
         *,
         small: int = SMALL,
-        before_file: Callable[[], Awaitable[object]] | None = None,
+        key: Key | None = None,
+        before_file: Callable[[], Awaitable[Key | None]] | None = None,
     ) -> Content:
         """The content of ``body``, durable if it is in a file. Nothing of it remains where anything fails.
 
-        ``verify`` sees the digests of the complete body and raises to refuse it; ``before_file`` may raise before a
-        body larger than ``small`` bytes is read to its end.
+        ``verify`` sees the digests of the complete body and raises to refuse it. ``key`` encrypts it; ``before_file``
+        gives the key of a body larger than ``small`` bytes, or raises before that is read to its end.
         """
         async with aclosing(_chunks(body)) as chunks:
             held: list[bytes] = []
@@ -53,14 +57,19 @@ class Intake:
                 data = b"".join(held)
                 digests.update(data)
                 verify(digests)
-                return _content(digests, data, ())
+                content = _content(digests, data, ())
+                return content if key is None else key.encrypted(content)
             if before_file is not None:
-                await before_file()
-            file = await self._to_file(held, chunks, digests, verify)
-            return _content(digests, None, (file,))
+                key = await before_file()
+            file = await self._to_file(held, chunks, digests, verify, key)
+            content = _content(digests, None, (file,))
+            return content if key is None else replace(content, encryption=key.encryption)
 
-    async def _to_file(self, held: list[bytes], chunks: AsyncIterator[bytes], digests: Digests, verify: Verify) -> File:
-        incoming = self._files.begin()
+    async def _to_file(
+        self, held: list[bytes], chunks: AsyncIterator[bytes], digests: Digests, verify: Verify, key: Key | None
+    ) -> File:
+        begun = self._files.begin()
+        incoming = begun if key is None else EncryptedFile(begun, key)
         step: Future[None] | None = None
         try:
             waiting = sum(map(len, held))
@@ -86,12 +95,12 @@ class Intake:
             else:
                 step.add_done_callback(lambda _: self._threads.submit(incoming.discard))
             raise
-        return File(incoming.name, incoming.size)
+        return File(incoming.name, digests.size, incoming.data_key)
 
 
-def _take(incoming: IncomingFile, digests: Digests, chunks: list[bytes]) -> None:
+def _take(incoming: IncomingFile | EncryptedFile, digests: Digests, chunks: list[bytes]) -> None:
     data = b"".join(chunks)
-    if incoming.size + len(data) > LARGEST:
+    if digests.size + len(data) > LARGEST:
         raise EntityTooLarge("Your proposed upload exceeds the maximum allowed size", MaxSizeAllowed=str(LARGEST))
     digests.update(data)
     incoming.write(data)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from braketeer.domain.clock import Clock
+from braketeer.domain.encryption import Encryption
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.s3_errors import (
     BadDigest,
@@ -18,7 +19,8 @@ from braketeer.domain.s3_errors import (
     NoSuchKey,
     NoSuchUpload,
 )
-from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests, etag_of_parts, of_parts
+from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests, etag_of_parts, member, of_parts
+from braketeer.objects.encryption import Keys
 from braketeer.objects.intake import Body, Intake, Verify
 from braketeer.objects.readers import Readers
 from braketeer.store import objects as object_rows
@@ -51,11 +53,12 @@ class Claims:
 class Uploads:
     """Multipart uploads. ``owner`` as in EmbeddedObjects; errors are those of domain/s3_errors.py."""
 
-    def __init__(self, database: Database, clock: Clock, intake: Intake, readers: Readers) -> None:
+    def __init__(self, database: Database, clock: Clock, intake: Intake, readers: Readers, keys: Keys) -> None:
         self._database = database
         self._clock = clock
         self._intake = intake
         self._readers = readers
+        self._keys = keys
 
     async def create(
         self,
@@ -66,13 +69,13 @@ class Uploads:
         details: Details | None = None,
         algorithm: str | None = None,
         checksum_type: str | None = None,
+        encryption: Encryption | None = None,
     ) -> Upload:
-        """Begin an upload. Its id sorts by age."""
+        """Begin an upload. Its id sorts by age. ``encryption`` is, if None, what the bucket has now."""
         now = self._clock.now_ms()
         upload_id = f"{now:012x}{secrets.token_hex(20)}"
-        upload = Upload(upload_id, bucket, key, details or Details(), algorithm, checksum_type, now)
-        await self._database.write(lambda tx: rows.create(tx.connection, upload, owner))
-        return upload
+        upload = Upload(upload_id, bucket, key, details or Details(), algorithm, checksum_type, now, encryption)
+        return await self._database.write(lambda tx: rows.create(tx.connection, upload, owner))
 
     async def find(self, bucket: str, key: str, upload_id: str, *, owner: str | None = None) -> Upload:
         return await self._database.read(lambda c: rows.find(c, bucket, key, upload_id, owner))
@@ -86,10 +89,17 @@ class Uploads:
         owner: str | None = None,
         algorithms: Iterable[str] = (),
         verify: Verify | None = None,
+        announced: int | None = None,
     ) -> Part:
-        """Store a part, in place of one with the same number, with the checksum of the upload and ``algorithms``."""
+        """Store a part, in place of one with the same number, with the checksum of the upload and ``algorithms``.
+
+        ``announced`` is its size, if it is known: too large a part is refused before it is read.
+        """
         digests = Digests({upload.algorithm or DEFAULT_ALGORITHM, *algorithms})
-        content = await self._intake.receive(body, digests, verify or (lambda _: None), small=-1)
+        secret = None if upload.encryption is None else await self._keys.of(upload.encryption)
+        if announced is not None:
+            await self._database.read(lambda c: rows.refuse_early(c, upload, number, announced))
+        content = await self._intake.receive(body, digests, verify or (lambda _: None), small=-1, key=secret)
         part = Part(number, content.etag, digests.values(), content.files[0], self._clock.now_ms())
         try:
             replaced = await self._database.write(lambda tx: rows.put_part(tx.connection, upload, part, owner))
@@ -221,7 +231,12 @@ def _content(upload: Upload, parts: Sequence[Part], claims: Claims) -> Content:
         # The number of parts behind a composite value may be left out.
         if value not in (checksums[name], checksums[name].partition("-")[0]):
             raise BadDigest(f"The {name.removeprefix('Checksum')} you specified did not match the calculated checksum.")
-    size = sum(part.file.size for part in parts)
+    shown = None if upload.algorithm is None else member(upload.algorithm)
+    files = tuple(
+        part.file if shown is None else replace(part.file, checksums={shown: part.checksums[shown]}) for part in parts
+    )
+    size = sum(file.size for file in files)
     if claims.size is not None and claims.size != size:
         raise InvalidRequest(f"The parts have {size} bytes together, not {claims.size}")
-    return Content(size, etag_of_parts([part.etag for part in parts]), checksums, None, tuple(p.file for p in parts))
+    etag = etag_of_parts([part.etag for part in parts])
+    return Content(size, etag, checksums, None, files, upload.encryption)

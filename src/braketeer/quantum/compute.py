@@ -50,7 +50,7 @@ def run(task: TaskDescription) -> Outcome:
         task.device_parameters,
         task.created_at_ms,
         task.started_at_ms + ceil(elapsed_ms),
-        round(elapsed_ms),
+        ceil(elapsed_ms),  # never 0: the SDK's Tracker takes that for "not known"
     )
     types = [(result.specification, value) for result, value in zip(circuit.results, values, strict=True)]
     document = result_document(facts, types, measured, bits)

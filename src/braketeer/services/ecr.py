@@ -29,14 +29,9 @@ class Ecr:
 
     async def batch_get_image(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """By tag: that tag's image. By digest: an entry for each tag that the image has."""
-        repository, registry = request["repositoryName"], request.get("registryId") or caller.account
-        if not repository.startswith(_REPOSITORY_PREFIX):
-            raise ServiceError(
-                f"The repository with name '{repository}' does not exist in the registry with id '{registry}'",
-                code="RepositoryNotFoundException",
-            )
+        repository, registry = self._repository(caller, request)
         manifest = _manifest(repository, self._verbose_tag)
-        digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+        digest = _digest(manifest)
         images: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
         for wanted in request["imageIds"]:
@@ -56,6 +51,47 @@ class Ecr:
                 failures.append({"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": reason})
         return {"images": images, "failures": failures}
 
+    async def describe_images(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """The image of a repository, if one of the imageIds means it or none are given; its layers have no bytes."""
+        self._refuse_page(request)
+        repository, registry = self._repository(caller, request)
+        manifest = _manifest(repository, self._verbose_tag)
+        digest = _digest(manifest)
+        wanted = request.get("imageIds") or [{"imageDigest": digest}]
+        missing = [item for item in wanted if not self._tags(item, digest)]
+        if missing:
+            name = missing[0].get("imageTag") or missing[0].get("imageDigest")
+            text = f"The image with imageId {name} does not exist within the repository with name '{repository}'"
+            raise ServiceError(text, code="ImageNotFoundException")
+        image = {
+            "registryId": registry,
+            "repositoryName": repository,
+            "imageDigest": digest,
+            "imageTags": ["latest", self._verbose_tag],
+            "imageSizeInBytes": 0,
+            "imageManifestMediaType": _MANIFEST_TYPE,
+        }
+        return {"imageDetails": [image]}
+
+    async def describe_repositories(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """An account has no repositories of its own here; Amazon's of the job images are found by name."""
+        self._refuse_page(request)
+        found = []
+        for name in request.get("repositoryNames") or []:
+            repository, registry = self._repository(caller, {**request, "repositoryName": name})
+            place = f"{registry}.dkr.ecr.{caller.region}.amazonaws.com/{repository}"
+            arn = f"arn:aws:ecr:{caller.region}:{registry}:repository/{repository}"
+            found.append(
+                {"repositoryArn": arn, "registryId": registry, "repositoryName": repository, "repositoryUri": place}
+            )
+        return {"repositories": found}
+
+    async def get_download_url_for_layer(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Refused: an image stands for an environment on this machine, and has no layer."""
+        repository, _ = self._repository(caller, request)
+        text = f"The image of '{repository}' stands for an environment of Braketeer's machine and has no layers"
+        raise ServiceError(text, code="LayersNotFoundException")
+
     async def get_authorization_token(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """A token in ECR's form, as local jobs ask for before they pull. No registry here would take it."""
         expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=12)
@@ -69,6 +105,21 @@ class Ecr:
         ]
         return {"authorizationData": data}
 
+    def _repository(self, caller: Caller, request: Mapping[str, Any]) -> tuple[str, str]:
+        """The repository and the registry that a request names: one of Amazon's job images."""
+        repository, registry = request["repositoryName"], request.get("registryId") or caller.account
+        if not repository.startswith(_REPOSITORY_PREFIX):
+            raise ServiceError(
+                f"The repository with name '{repository}' does not exist in the registry with id '{registry}'",
+                code="RepositoryNotFoundException",
+            )
+        return repository, registry
+
+    def _refuse_page(self, request: Mapping[str, Any]) -> None:
+        """There is never a second page."""
+        if request.get("nextToken") is not None:
+            raise ServiceError("The nextToken is not valid", code="InvalidParameterException")
+
     def _tags(self, wanted: Mapping[str, str], digest: str) -> list[str]:
         """The tags of the image that an imageId means: none if it means no image of ours."""
         tags = ["latest", self._verbose_tag]
@@ -77,6 +128,10 @@ class Ecr:
         if (tag := wanted.get("imageTag")) is not None:
             return [tag] if tag in tags else []
         return tags if "imageDigest" in wanted else []
+
+
+def _digest(manifest: str) -> str:
+    return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
 def _manifest(repository: str, tag: str) -> str:

@@ -10,20 +10,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ServiceError, ValidationException
+from braketeer.store.statements import Statement
 from braketeer.store.tables import client_tokens
 
 KEPT_MS = 48 * 3600 * 1000
 
-# Statements of the hot paths are built once: building one costs more than running it.
-_FIND = select(client_tokens.c.request_hash, client_tokens.c.resource).where(
-    client_tokens.c.account == bindparam("of_account"),
-    client_tokens.c.region == bindparam("of_region"),
-    client_tokens.c.operation == bindparam("of_operation"),
-    client_tokens.c.token == bindparam("of_token"),
+_FIND = Statement(
+    select(client_tokens.c.request_hash, client_tokens.c.resource).where(
+        client_tokens.c.account == bindparam("of_account"),
+        client_tokens.c.region == bindparam("of_region"),
+        client_tokens.c.operation == bindparam("of_operation"),
+        client_tokens.c.token == bindparam("of_token"),
+    )
 )
 _INSERT_IF_NEW = {
-    "sqlite": sqlite.insert(client_tokens).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(client_tokens).on_conflict_do_nothing(),
+    "sqlite": Statement(sqlite.insert(client_tokens).on_conflict_do_nothing()),
+    "postgresql": Statement(postgresql.insert(client_tokens).on_conflict_do_nothing()),
 }
 
 
@@ -50,8 +52,7 @@ def claim(
         "resource": resource,
         "created_at": now_ms,
     }
-    inserted = connection.execute(_INSERT_IF_NEW[connection.dialect.name], row)
-    if inserted.rowcount:
+    if _INSERT_IF_NEW[connection.dialect.name].run(connection, row):
         return resource
     return _resource(find(connection, caller, operation, token), request_hash, mismatch) or resource
 
@@ -59,7 +60,7 @@ def claim(
 def find(connection: Connection, caller: Caller, operation: str, token: str) -> tuple[str, str] | None:
     """(request hash, resource) of a token that was used, or None."""
     place = {"of_account": caller.account, "of_region": caller.region, "of_operation": operation, "of_token": token}
-    row = connection.execute(_FIND, place).one_or_none()
+    row = _FIND.one_or_none(connection, place)
     return None if row is None else (row.request_hash, row.resource)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from braketeer.store.statements import Statement
 from braketeer.store.tables import device_states
 
-_FIND = select(device_states).where(device_states.c.device_arn == bindparam("of_device"))
+_FIND = Statement(select(device_states).where(device_states.c.device_arn == bindparam("of_device")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class DeviceState:
 
 
 def state(connection: Connection, device_arn: str) -> DeviceState | None:
-    row = connection.execute(_FIND, {"of_device": device_arn}).one_or_none()
+    row = _FIND.one_or_none(connection, {"of_device": device_arn})
     return None if row is None else DeviceState(row.status, bool(row.reservable))
 
 

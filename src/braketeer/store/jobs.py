@@ -5,11 +5,23 @@ Every change of a status names the status it comes from, so that of two callers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, RowMapping, Update, func, literal_column, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Update,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
 from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
 from braketeer.store.tables import jobs
@@ -43,18 +55,19 @@ def by_token(connection: Connection, token: str) -> RowMapping | None:
     return connection.execute(select(jobs).where(jobs.c.job_token == token)).mappings().one_or_none()
 
 
-def unfinished(connection: Connection) -> Sequence[RowMapping]:
-    """Jobs that have a runner, or should have: RUNNING and CANCELLING, oldest first."""
-    query = select(jobs).where(jobs.c.status.in_(_ON_A_MACHINE)).order_by(jobs.c.sequence)
-    return connection.execute(query).mappings().all()
+def unfinished(connection: Connection) -> list[str]:
+    """The ids of jobs that have a runner, or should have: RUNNING and CANCELLING."""
+    return list(connection.execute(select(jobs.c.id).where(jobs.c.status.in_(_ON_A_MACHINE))).scalars())
 
 
-def claim_next(connection: Connection, now_ms: int, slots: int) -> RowMapping | None:
+def claim_next(connection: Connection, now_ms: int, slots: int, owner: str, lease_until: int) -> RowMapping | None:
     """Make the oldest job whose device has room RUNNING and return its new row; None where nothing can start.
 
     A QPU takes one job at a time. All other devices, simulators and ``local:`` ones, share ``slots`` places. A job
-    that waits for its device does not hold up another device's.
+    that waits for its device does not hold up another device's. ``owner`` follows the job until ``lease_until`` (real
+    time, epoch seconds) or longer.
     """
+    # Places are counted and taken under one lock (SQLite has one writer), so that two claims never share the last one.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIMS})
     counted = connection.execute(
@@ -76,10 +89,44 @@ def claim_next(connection: Connection, now_ms: int, slots: int) -> RowMapping | 
         return None
     row = connection.execute(
         _change(jobs.c.sequence == min(able), [JobStatus.QUEUED], JobStatus.RUNNING)
-        .values(started_at=now_ms, attempt=jobs.c.attempt + 1)
+        .values(started_at=now_ms, attempt=jobs.c.attempt + 1, lease_owner=owner, lease_until=lease_until)
         .returning(jobs)
     )
     return row.mappings().one_or_none()
+
+
+def take_over(connection: Connection, owner: str, lease_until: int, lease_before: int | None) -> list[RowMapping]:
+    """Jobs on the machine that nobody follows any more, now under a lease of ``owner``; oldest first.
+
+    ``lease_before``: those whose lease ended before it; None: every one, which is right where the data directory's
+    lock says that no other service lives. The condition on the lease gives each job to one of several takers: the
+    second waits for the row, and then finds the lease of the first.
+    """
+    lost = true() if lease_before is None else or_(jobs.c.lease_until < lease_before, jobs.c.lease_until.is_(None))
+    taken = connection.execute(
+        update(jobs)
+        .where(jobs.c.status.in_(_ON_A_MACHINE), lost)
+        .values(lease_owner=owner, lease_until=lease_until)
+        .returning(jobs)
+    )
+    return sorted(taken.mappings(), key=lambda job: job["sequence"])
+
+
+def extend_leases(connection: Connection, owner: str, lease_until: int) -> list[str]:
+    """The heartbeat of a service that still follows its jobs; the ids of those that are still its own."""
+    extended = (
+        update(jobs)
+        .where(jobs.c.status.in_(_ON_A_MACHINE), jobs.c.lease_owner == owner)
+        .values(lease_until=lease_until)
+        .returning(jobs.c.id)
+    )
+    return list(connection.execute(extended).scalars())
+
+
+def lock_followed(connection: Connection, job_id: str, owner: str) -> bool:
+    """Whether ``owner`` follows the job; if it does, nobody takes it over before the transaction ends."""
+    query = select(jobs.c.lease_owner).where(jobs.c.id == job_id).with_for_update()
+    return connection.execute(query).scalar_one_or_none() == owner
 
 
 def takes_one_job(device_arn: str) -> bool:

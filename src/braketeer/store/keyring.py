@@ -45,6 +45,11 @@ class Keyring:
             self._known[key_id] = key
         return key
 
+    def forget(self) -> None:
+        """Look every key up again: what was revoked before this call is refused after it."""
+        self._generation += 1
+        self._known.clear()
+
     def issue(self, connection: Connection, account: str, job_id: str, expires_at: int) -> AccessKey:
         """A temporary key of role user for a job; ``expires_at`` is real time in epoch seconds."""
         return accounts.create_key(
@@ -66,5 +71,4 @@ class Keyring:
             ready.set()
             while True:
                 await news.wait()
-                self._generation += 1
-                self._known.clear()
+                self.forget()

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
     Select,
-    and_,
+    String,
     case,
+    cast,
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
 from sqlalchemy import tuple_ as row_value
 from sqlalchemy.dialects import postgresql, sqlite
 
-from braketeer.domain.log_search import MESSAGE, Condition, Match
-from braketeer.store.tables import log_events, log_groups, log_queries, log_streams
+from braketeer.domain.log_batches import BYTES_BESIDE_A_MESSAGE, MOST_EVENT_BYTES
+from braketeer.domain.log_merge import Place
+from braketeer.store.tables import log_events, log_groups, log_streams
 
-# CloudWatch takes 256 KiB a message; four bytes is the most that a character has in UTF-8.
+# Pieces of a longer text fit whatever their characters are: four bytes is the most that one has in UTF-8.
 MOST_CHARACTERS = 65_500
-BYTES_BESIDE_A_MESSAGE = 26  # CloudWatch counts them to each event
-QUERIES_KEPT_MS = 7 * 24 * 3600 * 1000
-_ABOVE_ANY_NAME = "\U0010ffff"
+DELETED = "deleted"  # the account of streams that are deleted; no account's number
+ABOVE_ANY_NAME = "\U0010ffff"
 
 _s, _e = log_streams.c, log_events.c
-
-
-class Place(NamedTuple):
-    """Where an event stands in the order of events."""
-
-    timestamp: int
-    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +48,6 @@ class Page:
     most_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Events of some groups of an account with start <= timestamp <= end that meet a condition.
-
-    ``streams`` narrows them to streams of these names.
-    """
-
-    account: str
-    groups: Sequence[str]
-    condition: Condition
-    start: int
-    end: int
-    streams: Sequence[str] | None = None
-
-
 def append(
     connection: Connection, account: str, group: str, stream: str, events: Sequence[tuple[int, str]], now_ms: int
 ) -> None:
@@ -79,34 +57,27 @@ def append(
     in pieces, one event each; what UTF-8 or PostgreSQL cannot hold in it becomes a replacement character; an empty one
     becomes a space, because CloudWatch has no empty events.
     """
-    found = find_stream(connection, account, group, stream)
-    if found is None:
+    times = [timestamp for timestamp, _ in events]
+    # This update locks the stream's row until the commit, so that nobody deletes the stream meanwhile.
+    stream_id = _stamp(connection, account, group, stream, times, now_ms)
+    if stream_id is None:
         create_group(connection, account, group, now_ms)
         create_stream(connection, account, group, stream, now_ms)
-        found = find_stream(connection, account, group, stream)
-    if found is None or not events:
-        return
+        stream_id = _stamp(connection, account, group, stream, times, now_ms)
     rows = [
-        {"stream_id": found["id"], "timestamp": timestamp, "ingested_at": now_ms, "message": piece}
+        {"stream_id": stream_id, "timestamp": timestamp, "ingested_at": now_ms, "message": piece}
         for timestamp, text in events
         for piece in _pieces(text)
     ]
-    connection.execute(insert(log_events), rows)
-    first, last = min(events)[0], max(events)[0]
-    connection.execute(
-        update(log_streams)
-        .where(_s.id == found["id"])
-        .values(
-            first_event_at=case((_s.first_event_at < first, _s.first_event_at), else_=first),
-            last_event_at=case((_s.last_event_at > last, _s.last_event_at), else_=last),
-            last_ingestion_at=now_ms,
-        )
-    )
+    if rows:
+        connection.execute(insert(log_events), rows)
 
 
-def create_group(connection: Connection, account: str, group: str, now_ms: int) -> bool:
+def create_group(
+    connection: Connection, account: str, group: str, now_ms: int, tags: dict[str, str] | None = None
+) -> bool:
     """Whether it is new."""
-    statement = _insert(connection, log_groups).values(account=account, name=group, created_at=now_ms)
+    statement = _insert(connection, log_groups).values(account=account, name=group, created_at=now_ms, tags=tags)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
 
 
@@ -118,9 +89,28 @@ def create_stream(connection: Connection, account: str, group: str, stream: str,
     return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
 
 
-def group_exists(connection: Connection, account: str, group: str) -> bool:
-    query = select(log_groups.c.name).where(log_groups.c.account == account, log_groups.c.name == group)
-    return connection.execute(query).first() is not None
+def delete_group(connection: Connection, account: str, group: str) -> bool:
+    """Whether there was one. Its streams are nobody's at once; their events are removed later (log_cleaning)."""
+    gone = delete(log_groups).where(_is_group(account, group))
+    found = connection.execute(gone).rowcount > 0
+    _give_away(connection, (_s.account == account) & (_s.log_group == group))
+    return found
+
+
+def delete_stream(connection: Connection, account: str, group: str, stream: str) -> bool:
+    """Whether there was one. It is nobody's at once; its events are removed later (log_cleaning)."""
+    return _give_away(connection, (_s.account == account) & (_s.log_group == group) & (_s.name == stream)) > 0
+
+
+def find_group(connection: Connection, account: str, group: str, *, to_change: bool = False) -> RowMapping | None:
+    """A group's row; ``to_change`` locks it until the transaction ends."""
+    query = select(log_groups).where(_is_group(account, group))
+    return connection.execute(query.with_for_update() if to_change else query).mappings().one_or_none()
+
+
+def change_group(connection: Connection, account: str, group: str, **values: Any) -> bool:
+    """Set columns of a group; whether there is one."""
+    return connection.execute(update(log_groups).where(_is_group(account, group)).values(values)).rowcount > 0
 
 
 def find_stream(connection: Connection, account: str, group: str, stream: str) -> RowMapping | None:
@@ -133,9 +123,9 @@ def groups(
 ) -> list[RowMapping]:
     """Groups by name, whose name begins with ``prefix`` and contains ``part``, from the one after ``after`` on."""
     c = log_groups.c
-    query = select(log_groups).where(c.account == account, c.name.between(prefix, prefix + _ABOVE_ANY_NAME))
+    query = select(log_groups).where(c.account == account, _begins(c.name, prefix))
     if part:
-        query = query.where(_position(connection, c.name, part) > 0)
+        query = query.where(position(connection, c.name, part) > 0)
     if after is not None:
         query = query.where(c.name > after)
     return list(connection.execute(query.order_by(c.name).limit(limit)).mappings())
@@ -145,7 +135,7 @@ def streams_by_name(
     connection: Connection, account: str, group: str, *, prefix: str, after: str | None, descending: bool, limit: int
 ) -> list[RowMapping]:
     """Streams whose name begins with ``prefix``, from the one after ``after`` on in the order asked for."""
-    query = _streams_of(account, group).where(_s.name.between(prefix, prefix + _ABOVE_ANY_NAME))
+    query = _streams_of(account, group).where(_begins(_s.name, prefix))
     if after is not None:
         query = query.where(_s.name < after if descending else _s.name > after)
     order = _s.name.desc() if descending else _s.name
@@ -172,55 +162,42 @@ def events(connection: Connection, stream_id: int, start: int, end: int, page: P
     return found[::-1] if page.descending else found
 
 
-def find(connection: Connection, search: Search, page: Page) -> list[RowMapping]:
-    """Rows with the columns of log_events, and ``stream`` and ``log_group``, in the direction of the page."""
-    query = _joined(search, log_events, _s.name.label("stream"), _s.log_group)
-    query = query.where(_holds(connection, search.condition))
-    return _cut(connection, query, search.start, search.end, page)
-
-
-def count(connection: Connection, search: Search) -> tuple[int, int, int]:
-    """How many events match, how many were looked at, and how many characters those have."""
-    query = _joined(
-        search,
-        func.coalesce(func.sum(case((_holds(connection, search.condition), 1), else_=0)), 0),
-        func.count(_e.id),
-        func.coalesce(func.sum(func.length(_e.message)), 0),
-    )
-    query = query.where(_e.timestamp.between(search.start, search.end))
-    matched, scanned, characters = connection.execute(query).one()
-    return int(matched), scanned, int(characters)
-
-
-def add_query(connection: Connection, query_id: str, account: str, request: dict[str, Any], now_ms: int) -> None:
-    """Keep a query, and drop those older than CloudWatch would keep."""
-    connection.execute(delete(log_queries).where(log_queries.c.created_at < now_ms - QUERIES_KEPT_MS))
-    connection.execute(insert(log_queries).values(id=query_id, account=account, request=request, created_at=now_ms))
-
-
-def find_query(connection: Connection, account: str, query_id: str) -> dict[str, Any] | None:
-    """The request of the account's query."""
-    request: dict[str, Any] | None = connection.execute(
-        select(log_queries.c.request).where(log_queries.c.id == query_id, log_queries.c.account == account)
+def _stamp(
+    connection: Connection, account: str, group: str, stream: str, times: Sequence[int], now_ms: int
+) -> int | None:
+    """Take the times of new events into a stream's row; its number, or None where there is no such stream."""
+    values: dict[str, Any] = {"created_at": _s.created_at}
+    if times:
+        first, last = min(times), max(times)
+        values = {
+            "first_event_at": case((_s.first_event_at < first, _s.first_event_at), else_=first),
+            "last_event_at": case((_s.last_event_at > last, _s.last_event_at), else_=last),
+            "last_ingestion_at": now_ms,
+        }
+    mine = (_s.account == account) & (_s.log_group == group) & (_s.name == stream)
+    number: int | None = connection.execute(
+        update(log_streams).where(mine).values(values).returning(_s.id)
     ).scalar_one_or_none()
-    return request
+    return number
+
+
+def _give_away(connection: Connection, which: ColumnElement[bool]) -> int:
+    """Streams become nobody's, each under a name of its own; how many."""
+    values = {"account": DELETED, "log_group": "", "name": cast(_s.id, String)}
+    return connection.execute(update(log_streams).where(which).values(values)).rowcount
+
+
+def _is_group(account: str, group: str) -> ColumnElement[bool]:
+    return (log_groups.c.account == account) & (log_groups.c.name == group)
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Two comparisons, because PostgreSQL takes no collation inside BETWEEN."""
+    return (column >= prefix) & (column <= prefix + ABOVE_ANY_NAME)
 
 
 def _streams_of(account: str, group: str) -> Select[Any]:
     return select(log_streams).where(_s.account == account, _s.log_group == group)
-
-
-def _joined(search: Search, *columns: Any) -> Select[Any]:
-    query = (
-        select(*columns)
-        .select_from(log_events)
-        .join(log_streams, _s.id == _e.stream_id)
-        .where(
-            _s.account == search.account,
-            _s.log_group.in_(search.groups),
-        )
-    )
-    return query if search.streams is None else query.where(_s.name.in_(search.streams))
 
 
 def _cut(connection: Connection, query: Select[Any], start: int, end: int, page: Page) -> list[RowMapping]:
@@ -247,27 +224,7 @@ def _cut(connection: Connection, query: Select[Any], start: int, end: int, page:
     return found
 
 
-def _holds(connection: Connection, condition: Condition) -> ColumnElement[bool]:
-    return and_(True, *(or_(False, *(_match(connection, match) for match in group)) for group in condition))
-
-
-def _match(connection: Connection, match: Match) -> ColumnElement[bool]:
-    """Compared letter by letter; LIKE would not heed capitals on SQLite."""
-    column: ColumnElement[str] = _e.message if match.field == MESSAGE else _s.name
-    holds: ColumnElement[bool]
-    if match.starts and match.ends:
-        holds = column == match.text
-    elif match.starts:
-        holds = func.substr(column, 1, len(match.text)) == match.text
-    elif match.ends:
-        missing = func.length(column) - len(match.text)
-        holds = and_(missing >= 0, func.substr(column, missing + 1) == match.text)
-    else:
-        holds = _position(connection, column, match.text) > 0
-    return ~holds if match.negated else holds
-
-
-def _position(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[int]:
+def position(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[int]:
     """Where the text begins in the column, from 1; 0 where it is not in it."""
     if connection.dialect.name == "postgresql":
         return func.strpos(column, text)
@@ -276,7 +233,9 @@ def _position(connection: Connection, column: ColumnElement[str], text: str) -> 
 
 def _pieces(text: str) -> list[str]:
     clean = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    return [clean[at : at + MOST_CHARACTERS] for at in range(0, len(clean), MOST_CHARACTERS)] or [" "]
+    if len(clean.encode()) + BYTES_BESIDE_A_MESSAGE <= MOST_EVENT_BYTES:
+        return [clean or " "]
+    return [clean[at : at + MOST_CHARACTERS] for at in range(0, len(clean), MOST_CHARACTERS)]
 
 
 def _insert(connection: Connection, table: Any) -> Any:

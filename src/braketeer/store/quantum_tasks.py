@@ -10,40 +10,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, select, true, update
+from sqlalchemy import Connection, Update, bindparam, func, insert, literal_column, select, true, update
 
 from braketeer.domain.lifecycles import MOST_WORKER_DEATHS, TASK_FINISHED, TaskStatus, before
 from braketeer.domain.queue import Head
+from braketeer.store import spending_limits
+from braketeer.store.statements import Statement
 from braketeer.store.tables import quantum_task_actions, quantum_tasks
 
 _t = quantum_tasks.c
 _HELD = (TaskStatus.RUNNING, TaskStatus.CANCELLING)
 
-# Statements of the hot paths are built once: building one costs more than running it.
-_ADD = insert(quantum_tasks)
-_ADD_ACTION = insert(quantum_task_actions)
-_GET = select(quantum_tasks).where(_t.id == bindparam("of_id"))
-_OWNED = _GET.where(_t.account == bindparam("of_account"), _t.region == bindparam("of_region"))
-_ACTION = select(quantum_task_actions.c.action).where(quantum_task_actions.c.task_id == bindparam("of_id"))
-_AHEAD = select(func.count()).select_from(
-    select(literal_column("1"))
-    .where(
-        _t.device_arn == bindparam("of_device_arn"),
-        _t.status == literal_column("'QUEUED'"),
-        (_t.priority < bindparam("of_priority"))
-        | ((_t.priority == bindparam("of_priority")) & (_t.sequence < bindparam("of_sequence"))),
+_ADD = Statement(insert(quantum_tasks).inline())
+_ADD_ACTION = Statement(insert(quantum_task_actions).inline())
+_BY_ID = select(quantum_tasks).where(_t.id == bindparam("of_id"))
+_GET = Statement(_BY_ID)
+_OWNED = Statement(_BY_ID.where(_t.account == bindparam("of_account"), _t.region == bindparam("of_region")))
+_ACTION = Statement(select(quantum_task_actions.c.action).where(quantum_task_actions.c.task_id == bindparam("of_id")))
+_AHEAD = Statement(
+    select(func.count().label("tasks")).select_from(
+        select(literal_column("1"))
+        .where(
+            _t.device_arn == bindparam("of_device_arn"),
+            _t.status == literal_column("'QUEUED'"),
+            (_t.priority < bindparam("of_priority"))
+            | ((_t.priority == bindparam("of_priority")) & (_t.sequence < bindparam("of_sequence"))),
+        )
+        .limit(bindparam("cap"))
+        .subquery()
     )
-    .limit(bindparam("cap"))
-    .subquery()
 )
 # A literal, not a parameter: only so do the databases see that the partial index of the queue serves.
-_HEAD = (
+_HEAD = Statement(
     select(_t.id, _t.memory_bytes)
     .where(_t.device_arn == bindparam("of_device"), _t.status == literal_column("'QUEUED'"))
     .order_by(_t.priority, _t.sequence)
     .limit(1)
 )
-_CLAIM = (
+_CLAIM = Statement(
     update(quantum_tasks)
     .where(_t.id == bindparam("of_id"), _t.status == TaskStatus.QUEUED)
     .values(
@@ -55,22 +59,30 @@ _CLAIM = (
     )
     .returning(quantum_tasks)
 )
-_HOLDS = select(_t.status).where(
-    _t.id == bindparam("of_id"),
-    _t.attempt == bindparam("of_attempt"),
-    _t.lease_owner == bindparam("of_owner"),
-    _t.status.in_(_HELD),
+_HOLDS = Statement(
+    select(_t.status)
+    .where(
+        _t.id == bindparam("of_id"),
+        _t.attempt == bindparam("of_attempt"),
+        _t.lease_owner == bindparam("of_owner"),
+        _t.status.in_([literal_column(f"'{status}'") for status in _HELD]),
+    )
+    .with_for_update()  # nobody takes the task back, or cancels it, between this look and the change that follows
 )
 _FINISH = {
-    end: update(quantum_tasks)
-    .where(_t.id == bindparam("of_id"), _t.status.in_(before(end)))
-    .values(
-        status=end,
-        ended_at=bindparam("now"),
-        failure_reason=bindparam("reason"),
-        successful_shots=bindparam("successful"),
-        lease_owner=None,
-        lease_until=None,
+    end: Statement(
+        update(quantum_tasks)
+        .where(_t.id == bindparam("of_id"), _t.status.in_([literal_column(f"'{status}'") for status in before(end)]))
+        .values(
+            status=end,
+            ended_at=bindparam("now"),
+            failure_reason=bindparam("reason"),
+            successful_shots=bindparam("successful"),
+            execution_ms=bindparam("execution"),
+            lease_owner=None,
+            lease_until=None,
+        )
+        .returning(*spending_limits.SETTLED)
     )
     for end in TASK_FINISHED
 }
@@ -97,27 +109,26 @@ class Claim:
 
 def add(connection: Connection, action: str, row: Mapping[str, Any]) -> None:
     """A new QUEUED task at the end of its queue."""
-    connection.execute(_ADD, {**row, "status": TaskStatus.QUEUED})
-    connection.execute(_ADD_ACTION, {"task_id": row["id"], "action": action})
+    _ADD.run(connection, {**row, "status": TaskStatus.QUEUED})
+    _ADD_ACTION.run(connection, {"task_id": row["id"], "action": action})
 
 
-def get(connection: Connection, task_id: str) -> RowMapping | None:
+def get(connection: Connection, task_id: str) -> Mapping[str, Any] | None:
     """A task, whoever owns it: for the service's own use."""
-    return connection.execute(_GET, {"of_id": task_id}).mappings().one_or_none()
+    return _GET.mapping_or_none(connection, {"of_id": task_id})
 
 
-def owned(connection: Connection, task_id: str, account: str, region: str) -> RowMapping | None:
+def owned(connection: Connection, task_id: str, account: str, region: str) -> Mapping[str, Any] | None:
     """A task of this account in this region; None for any other, existing or not."""
     terms = {"of_id": task_id, "of_account": account, "of_region": region}
-    return connection.execute(_OWNED, terms).mappings().one_or_none()
+    return _OWNED.mapping_or_none(connection, terms)
 
 
-def tasks_ahead(connection: Connection, row: RowMapping, cap: int) -> int:
+def tasks_ahead(connection: Connection, row: Mapping[str, Any], cap: int) -> int:
     """How many queued tasks of the device start before this one; counting stops at ``cap``."""
     place = {name: row[name] for name in ("device_arn", "priority", "sequence")}
-    return connection.execute(
-        _AHEAD, {f"of_{name}": value for name, value in place.items()} | {"cap": cap}
-    ).scalar_one()
+    found = _AHEAD.one_or_none(connection, {f"of_{name}": value for name, value in place.items()} | {"cap": cap})
+    return int(found.tasks)
 
 
 def queued(connection: Connection, device_arn: str, priority: int, cap: int) -> int:
@@ -135,7 +146,7 @@ def heads(connection: Connection, device_arns: Iterable[str]) -> list[Head]:
     """The task that each of these devices starts next, for the devices that have one waiting."""
     found = []
     for device_arn in device_arns:
-        row = connection.execute(_HEAD, {"of_device": device_arn}).one_or_none()
+        row = _HEAD.one_or_none(connection, {"of_device": device_arn})
         if row is not None:
             found.append(Head(row.id, device_arn, row.memory_bytes))
     return found
@@ -144,10 +155,10 @@ def heads(connection: Connection, device_arns: Iterable[str]) -> list[Head]:
 def claim(connection: Connection, task_id: str, owner: str, lease_until: int, now_ms: int) -> Claim | None:
     """QUEUED -> RUNNING under a lease (real time, epoch seconds); None where somebody else was first."""
     terms = {"of_id": task_id, "now": now_ms, "owner": owner, "until": lease_until}
-    row = connection.execute(_CLAIM, terms).one_or_none()
+    row = _CLAIM.one_or_none(connection, terms)
     if row is None:
         return None
-    action = connection.execute(_ACTION, {"of_id": task_id}).scalar_one()
+    action = _ACTION.one_or_none(connection, {"of_id": task_id}).action
     return Claim(
         id=row.id,
         account=row.account,
@@ -168,8 +179,8 @@ def claim(connection: Connection, task_id: str, owner: str, lease_until: int, no
 def holds(connection: Connection, claim: Claim, owner: str) -> TaskStatus | None:
     """RUNNING or CANCELLING while ``owner`` holds the task by this very attempt, else None: a stale report."""
     terms = {"of_id": claim.id, "of_attempt": claim.attempt, "of_owner": owner}
-    status = connection.execute(_HOLDS, terms).scalar_one_or_none()
-    return None if status is None else TaskStatus(status)
+    row = _HOLDS.one_or_none(connection, terms)
+    return None if row is None else TaskStatus(row.status)
 
 
 def finish(
@@ -180,10 +191,16 @@ def finish(
     *,
     failure_reason: str | None = None,
     successful_shots: int | None = None,
+    execution_ms: int | None = None,
 ) -> None:
-    """A held task -> a final status that domain/lifecycles.py allows. Call it in the transaction of ``holds``."""
+    """A held task -> a final status that domain/lifecycles.py allows. Call it in the transaction of ``holds``.
+
+    ``execution_ms`` is how long it was computed, as its result document says; what it costs follows from that.
+    """
     terms = {"of_id": task_id, "now": now_ms, "reason": failure_reason, "successful": successful_shots}
-    connection.execute(_FINISH[status], terms)
+    ended = _FINISH[status].mapping_or_none(connection, terms | {"execution": execution_ms})
+    if ended is not None:
+        spending_limits.settle(connection, ended, status)
 
 
 def give_back(connection: Connection, claim: Claim, owner: str, now_ms: int, *, worker_died: bool) -> None:
@@ -215,13 +232,11 @@ def request_cancel(connection: Connection, task_id: str, now_ms: int) -> TaskSta
     if row is None:
         return None
     status = TaskStatus(row.status)
+    change = update(quantum_tasks).where(_t.id == task_id, _t.status == status)
     if status is TaskStatus.QUEUED:
-        values: dict[str, Any] = {"status": TaskStatus.CANCELLED, "ended_at": now_ms}
+        _cancel(connection, change, now_ms)
     elif status is TaskStatus.RUNNING:
-        values = {"status": TaskStatus.CANCELLING}
-    else:
-        return status
-    connection.execute(update(quantum_tasks).where(_t.id == task_id, _t.status == status).values(**values))
+        connection.execute(change.values(status=TaskStatus.CANCELLING))
     return status
 
 
@@ -251,15 +266,20 @@ def recover(connection: Connection, now_ms: int, lease_before: int | None) -> in
     right where the data directory's lock says that no other service lives. The loss of a service costs no attempt.
     """
     lost = true() if lease_before is None else _t.lease_until < lease_before
-    ended = {"lease_owner": None, "lease_until": None}
-    cancelled = connection.execute(
-        update(quantum_tasks)
-        .where(lost, _t.status == TaskStatus.CANCELLING)
-        .values(status=TaskStatus.CANCELLED, ended_at=now_ms, **ended)
-    )
+    cancelled = _cancel(connection, update(quantum_tasks).where(lost, _t.status == TaskStatus.CANCELLING), now_ms)
     requeued = connection.execute(
         update(quantum_tasks)
         .where(lost, _t.status == TaskStatus.RUNNING)
-        .values(status=TaskStatus.QUEUED, started_at=None, **ended)
+        .values(status=TaskStatus.QUEUED, started_at=None, lease_owner=None, lease_until=None)
     )
-    return cancelled.rowcount + requeued.rowcount
+    return cancelled + requeued.rowcount
+
+
+def _cancel(connection: Connection, which: Update, now_ms: int) -> int:
+    """Make every task of an update CANCELLED; how many that were."""
+    values = {"status": TaskStatus.CANCELLED, "ended_at": now_ms, "lease_owner": None, "lease_until": None}
+    ended = connection.execute(which.values(**values).returning(*spending_limits.SETTLED)).mappings().all()
+    # Limits are locked in one order, whoever settles several.
+    for task in sorted(ended, key=lambda task: task["spending_limit_id"] or ""):
+        spending_limits.settle(connection, dict(task), TaskStatus.CANCELLED)
+    return len(ended)

@@ -39,6 +39,8 @@ accounts = Table(
     Column("id", String(12), primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("quotas", JSON),  # {"tasks_queued": 100, ...}: what differs from the service's settings
+    Column("storage_bytes", BigInteger, nullable=False, server_default="0"),  # of all its objects and parts
 )
 
 access_keys = Table(
@@ -53,7 +55,21 @@ access_keys = Table(
     Column("revoked_at", BigInteger),
     Column("job_id", String(36)),
     Column("created_at", BigInteger, nullable=False),
+    # Of temporary keys: the key that asked for it (they are revoked together), and the role's session they act as.
+    Column("issued_by", String(32)),
+    Column("session_name", String(64)),
+    Column("role_arn", String(2048)),
     Index(None, "job_id"),
+    Index(None, "account"),
+    Index(None, "issued_by"),
+)
+
+# What all processes of a service must agree on, by name: the quotas of its settings, for one.
+service_values = Table(
+    "service_values",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
 )
 
 # One row per answered idempotent call: the promise that the same token gives the same resource.
@@ -122,6 +138,21 @@ quantum_tasks = Table(
     Column("worker_deaths", Integer, nullable=False, server_default="0"),
     Column("lease_owner", String(64)),
     Column("lease_until", BigInteger),
+    # Money, in units of 1e-10 USD; all empty for a task that cost nothing and that no spending limit counts. The prices
+    # are those of its creation.
+    Column("price_per_task", BigInteger),
+    Column("price_per_shot", BigInteger),
+    Column("price_per_minute", BigInteger),
+    Column("estimate", BigInteger),
+    Column("cost", BigInteger),  # once it has ended
+    Column("execution_ms", BigInteger),  # as the result document states it
+    Column("spending_limit_id", String(36)),  # the limit that counts it, even one deleted since
+    Index(
+        "ix_quantum_tasks_spending_limit",
+        "spending_limit_id",
+        sqlite_where=text("spending_limit_id IS NOT NULL"),
+        postgresql_where=text("spending_limit_id IS NOT NULL"),
+    ),
     Index(
         "ix_quantum_tasks_queue",
         "device_arn",
@@ -135,6 +166,12 @@ quantum_tasks = Table(
         "lease_until",
         sqlite_where=text("status IN ('RUNNING', 'CANCELLING')"),
         postgresql_where=text("status IN ('RUNNING', 'CANCELLING')"),
+    ),
+    Index(
+        "ix_quantum_tasks_queued",  # counted against an account's quota
+        "account",
+        sqlite_where=text("status = 'QUEUED'"),
+        postgresql_where=text("status = 'QUEUED'"),
     ),
     Index("ix_quantum_tasks_search", "account", "region", "sequence"),
     Index("ix_quantum_tasks_job_id", "job_id", "sequence"),
@@ -169,6 +206,10 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     # How far the runner's files have been read: offsets by file name, so that no line is lost or doubled.
     Column("ingested", JSON, nullable=False),
+    # Which service follows the job, and until when (real time, epoch seconds) it is believed to live.
+    Column("lease_owner", String(64)),
+    Column("lease_until", BigInteger),
+    Column("instance_price", BigInteger),  # of one instance a minute, at creation; units of 1e-10 USD
     Index(
         "ix_jobs_queue",
         "device_arn",
@@ -178,6 +219,34 @@ jobs = Table(
     ),
     Index("ix_jobs_search", "account", "region", "sequence"),
     Index("ix_jobs_status", "status"),
+    Index(
+        "ix_jobs_running",
+        "lease_until",
+        sqlite_where=text("status IN ('RUNNING', 'CANCELLING')"),
+        postgresql_where=text("status IN ('RUNNING', 'CANCELLING')"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+# Amounts are in units of 1e-10 USD.
+spending_limits = Table(
+    "spending_limits",
+    metadata,
+    Column("sequence", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("device_arn", String(256), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("amount_text", String(16), nullable=False),  # as the client wrote it
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("queued_spend", BigInteger, nullable=False, server_default="0"),
+    Column("total_spend", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "device_arn"),  # one per device and account, in whatever region it was made
+    Index("ix_spending_limits_search", "account", "region", "sequence"),
     sqlite_autoincrement=True,
 )
 
@@ -197,7 +266,22 @@ buckets = Table(
     Column("region", String(32), nullable=False),
     Column("tags", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("encryption", JSON(none_as_null=True)),  # of new objects that say nothing themselves; as in objects
+    Column("lifecycle", JSON(none_as_null=True)),  # {"rules": [...]} as S3 names their members; times are ISO texts
+    Column("policy", Text),  # as it was put
     Index(None, "account", "name"),
+)
+
+# Keys that data keys of objects are sealed with: one for each account and name, made when it is first named.
+encryption_keys = Table(
+    "encryption_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("name", String(2048), nullable=False),  # the ARN of a KMS key, or AES256
+    Column("secret", LargeBinary, nullable=False),  # encrypted
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "name"),
 )
 
 # A body is either in the row (small ones: files is 0) or in files, one row of object_files each, in their order.
@@ -215,6 +299,8 @@ objects = Table(
     Column("user_metadata", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("upload_id", String(64)),  # the multipart upload it came from, so that a repeated completion is answered
+    Column("encryption", JSON(none_as_null=True)),  # {"algorithm", "key_id", "key_arn", "bucket_key"}; none: as it is
+    Column("data_key", LargeBinary),  # of an encrypted body in the row; sealed with the encryption key
     Column("body", LargeBinary),  # the last column: a listing does not read past the others
 )
 
@@ -225,8 +311,10 @@ object_files = Table(
     Column("bucket", String(63), primary_key=True),
     Column("key", Bytewise, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("size", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),  # of what is encrypted, where it is
     Column("file", String(64), nullable=False),
+    Column("data_key", LargeBinary),  # of an encrypted file; sealed with the object's encryption key
+    Column("checksums", JSON(none_as_null=True)),  # of a part, where the upload named an algorithm
     ForeignKeyConstraint(["bucket", "key"], ["objects.bucket", "objects.key"], ondelete="CASCADE"),
     Index(None, "file"),
 )
@@ -242,6 +330,7 @@ uploads = Table(
     Column("tags", JSON, nullable=False),
     Column("checksum_algorithm", String(16)),  # as the client asked; without, parts are summed with CRC64NVME
     Column("checksum_type", String(16)),
+    Column("encryption", JSON(none_as_null=True)),  # as in objects
     Column("created_at", BigInteger, nullable=False),
     Index(None, "bucket", "key", "id"),
 )
@@ -255,6 +344,7 @@ upload_parts = Table(
     Column("etag", String(64), nullable=False),
     Column("checksums", JSON, nullable=False),
     Column("file", String(64), nullable=False),
+    Column("data_key", LargeBinary),  # of an encrypted file; sealed with the upload's encryption key
     Column("modified_at", BigInteger, nullable=False),
     Index(None, "file"),
 )
@@ -265,8 +355,11 @@ log_groups = Table(
     Column("account", String(12), primary_key=True),
     Column("name", Bytewise, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("retention_days", Integer),  # None: events are kept for ever
+    Column("tags", JSON(none_as_null=True)),
 )
 
+# A deleted stream keeps its row, under an account that nobody has, until all of its events are gone.
 log_streams = Table(
     "log_streams",
     metadata,
@@ -300,4 +393,8 @@ log_queries = Table(
     Column("account", String(12), nullable=False),
     Column("request", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False, server_default="Running"),  # in CloudWatch's words
+    Column("found", JSON(none_as_null=True)),  # once it has ended: the numbers of the events that match, in order
+    Column("statistics", JSON(none_as_null=True)),
+    Index(None, "account", "created_at"),
 )

@@ -37,6 +37,12 @@ class Topics:
         for subscriber in awakened:
             subscriber.wake()
 
+    def publish_all(self) -> None:
+        """Wake every subscriber: something was missed, and nobody knows what."""
+        with self._lock:
+            topics = list(self._subscribers)
+        self.publish(topics)
+
     def subscribe(self, topic: str) -> Subscription:
         """A subscription to use as a context manager; it hears everything published after it was entered."""
         return Subscription(self, topic)

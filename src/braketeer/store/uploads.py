@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select
 
+from braketeer.domain.encryption import Encryption
 from braketeer.domain.s3_errors import NoSuchUpload
 from braketeer.store import buckets as bucket_rows
 from braketeer.store import objects as object_rows
+from braketeer.store import storage
 from braketeer.store.object_keys import behind
 from braketeer.store.objects import Condition, Details, File, StoredObject
 from braketeer.store.tables import upload_parts, uploads
@@ -20,14 +22,14 @@ _FIND = select(uploads).where(
 )
 _FIND_AND_LOCK = _FIND.with_for_update()
 _AT_PART = and_(upload_parts.c.upload_id == bindparam("of_upload"), upload_parts.c.number == bindparam("of_number"))
-_PART_FILE = select(upload_parts.c.file).where(_AT_PART)
+_PART_FILE = select(upload_parts.c.file, upload_parts.c.size).where(_AT_PART)
 _FORGET_PART = delete(upload_parts).where(_AT_PART)
 _ADD_PART = insert(upload_parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An unfinished upload. ``algorithm`` and ``checksum_type`` are None where the client asked for none."""
+    """An unfinished upload. ``algorithm``, ``checksum_type`` and ``encryption`` are None where there is none."""
 
     id: str
     bucket: str
@@ -36,6 +38,7 @@ class Upload:
     algorithm: str | None
     checksum_type: str | None
     created_at: int
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,10 @@ class Part:
     modified_at: int
 
 
-def create(connection: Connection, upload: Upload, owner: str | None) -> None:
-    """Raises NoSuchBucket, AccessDenied."""
-    bucket_rows.owned(connection, upload.bucket, owner)
+def create(connection: Connection, upload: Upload, owner: str | None) -> Upload:
+    """The upload as it is now: encrypted as it says, else as the bucket has it. Raises NoSuchBucket, AccessDenied."""
+    bucket = bucket_rows.owned(connection, upload.bucket, owner, share=True)
+    upload = replace(upload, encryption=upload.encryption or bucket.encryption)
     connection.execute(
         insert(uploads).values(
             id=upload.id,
@@ -62,29 +66,40 @@ def create(connection: Connection, upload: Upload, owner: str | None) -> None:
             tags=dict(upload.details.tags),
             checksum_algorithm=upload.algorithm,
             checksum_type=upload.checksum_type,
+            encryption=upload.encryption and upload.encryption.to_row(),
             created_at=upload.created_at,
         )
     )
+    return upload
 
 
 def find(
     connection: Connection, bucket: str, key: str, upload_id: str, owner: str | None, *, lock: bool = False
 ) -> Upload:
-    """The upload of this key. Raises NoSuchBucket, AccessDenied, NoSuchUpload."""
-    bucket_rows.owned(connection, bucket, owner)
-    wanted = {"id": upload_id, "bucket": bucket, "key": key}
-    row = connection.execute(_FIND_AND_LOCK if lock else _FIND, wanted).one_or_none()
-    if row is None:
-        raise NoSuchUpload(upload_id)
-    return _upload(row)
+    """The upload of this key. Raises NoSuchBucket, AccessDenied, NoSuchUpload.
+
+    With ``lock`` it stays, with its parts, and so does its bucket, until the transaction ends.
+    """
+    return _found(connection, bucket, key, upload_id, owner, lock=lock)[0]
+
+
+def refuse_early(connection: Connection, upload: Upload, number: int, size: int) -> None:
+    """ServiceQuotaExceededException where there is no room for a part of that size, as things are now."""
+    at = {"of_upload": upload.id, "of_number": number}
+    before = connection.execute(_PART_FILE, at).one_or_none()
+    account = bucket_rows.owned(connection, upload.bucket, None).account
+    storage.refuse_early(connection, account, size - (0 if before is None else before.size))
 
 
 def put_part(connection: Connection, upload: Upload, part: Part, owner: str | None) -> list[str]:
-    """Keep a part, in place of an earlier one of the same number, whose file is returned."""
-    find(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
+    """Keep a part, in place of an earlier one of the same number, whose file is returned.
+
+    Raises as ``find`` does, and ServiceQuotaExceededException.
+    """
+    _, account = _found(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
     at = {"of_upload": upload.id, "of_number": part.number}
-    before = connection.scalars(_PART_FILE, at).all()
-    if before:
+    before = connection.execute(_PART_FILE, at).one_or_none()
+    if before is not None:
         connection.execute(_FORGET_PART, at)
     connection.execute(
         _ADD_PART,
@@ -95,17 +110,22 @@ def put_part(connection: Connection, upload: Upload, part: Part, owner: str | No
             "etag": part.etag,
             "checksums": dict(part.checksums),
             "file": part.file.name,
+            "data_key": part.file.data_key,
             "modified_at": part.modified_at,
         },
     )
-    return list(before)
+    storage.add(connection, account, part.file.size - (0 if before is None else before.size))
+    return [] if before is None else [before.file]
 
 
 def parts(connection: Connection, upload_id: str, *, after: int = 0, limit: int | None = None) -> list[Part]:
     """Parts by number, from the first one above ``after``."""
     query = select(upload_parts).where(upload_parts.c.upload_id == upload_id, upload_parts.c.number > after)
     rows = connection.execute(query.order_by(upload_parts.c.number).limit(limit))
-    return [Part(row.number, row.etag, row.checksums, File(row.file, row.size), row.modified_at) for row in rows]
+    return [
+        Part(row.number, row.etag, row.checksums, File(row.file, row.size, row.data_key), row.modified_at)
+        for row in rows
+    ]
 
 
 def unfinished(
@@ -140,12 +160,14 @@ def complete(
 
     Returns the files that nothing names any more: parts that were not used, and what was at the key before.
     """
-    find(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
-    query = select(upload_parts.c.number, upload_parts.c.file).where(upload_parts.c.upload_id == upload.id)
-    now = {row.number: row.file for row in connection.execute(query)}
+    _, account = _found(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
+    there = _part_files(connection, upload.id)
+    now = {row.number: row.file for row in there}
     if any(now.get(part.number) != part.file.name for part in used):
         return None
     connection.execute(delete(uploads).where(uploads.c.id == upload.id))
+    # The parts are given back before the object is counted, so that a quota that they fill does not keep it out.
+    storage.add(connection, account, -sum(row.size for row in there))
     released = object_rows.put(connection, made, owner, condition)
     wanted = {part.file.name for part in used}
     return released + [file for file in now.values() if file not in wanted]
@@ -153,10 +175,28 @@ def complete(
 
 def abort(connection: Connection, bucket: str, key: str, upload_id: str, owner: str | None) -> list[str]:
     """Give up an upload; returns the files of its parts."""
-    find(connection, bucket, key, upload_id, owner, lock=True)
-    files = connection.scalars(select(upload_parts.c.file).where(upload_parts.c.upload_id == upload_id)).all()
+    _, account = _found(connection, bucket, key, upload_id, owner, lock=True)
+    there = _part_files(connection, upload_id)
     connection.execute(delete(uploads).where(uploads.c.id == upload_id))
-    return list(files)
+    storage.add(connection, account, -sum(row.size for row in there))
+    return [row.file for row in there]
+
+
+def _found(
+    connection: Connection, bucket: str, key: str, upload_id: str, owner: str | None, *, lock: bool
+) -> tuple[Upload, str]:
+    """The upload, and the account whose bucket it is in."""
+    account = bucket_rows.owned(connection, bucket, owner, share=lock).account
+    wanted = {"id": upload_id, "bucket": bucket, "key": key}
+    row = connection.execute(_FIND_AND_LOCK if lock else _FIND, wanted).one_or_none()
+    if row is None:
+        raise NoSuchUpload(upload_id)
+    return _upload(row), account
+
+
+def _part_files(connection: Connection, upload_id: str) -> Sequence[Any]:
+    columns = (upload_parts.c.number, upload_parts.c.file, upload_parts.c.size)
+    return connection.execute(select(*columns).where(upload_parts.c.upload_id == upload_id)).all()
 
 
 def _upload(row: Row[Any]) -> Upload:
@@ -168,4 +208,5 @@ def _upload(row: Row[Any]) -> Upload:
         row.checksum_algorithm,
         row.checksum_type,
         row.created_at,
+        Encryption.of_row(row.encryption),
     )

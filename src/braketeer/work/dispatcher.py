@@ -17,6 +17,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from braketeer import quantum
 from braketeer.devices.catalogue import Catalogue
@@ -29,12 +30,11 @@ from braketeer.store import objects as object_rows
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store import topics
 from braketeer.store.database import Database, Transaction
+from braketeer.store.objects import Content
 from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60
-HEARTBEAT_SECONDS = 15.0
 PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 
 
@@ -62,6 +62,7 @@ class Dispatcher:
         memory_bytes: int,
         worker_memory_bytes: int,
         seed: int | None = None,
+        lease_seconds: float = 60.0,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -69,6 +70,7 @@ class Dispatcher:
         self._clock = clock
         self._seed = seed
         self._memory_bytes = memory_bytes
+        self._lease_seconds = lease_seconds  # how long a service that does not answer keeps its tasks
         self._owner = str(uuid.uuid4())
         self._workers = [Worker(worker_memory_bytes) for _ in range(slots)]
         self._idle = list(self._workers)
@@ -110,7 +112,7 @@ class Dispatcher:
                     await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
                     continue
                 # A finished run makes room and publishes TASKS itself; the timeout is for leases that end unseen.
-                await news.wait(HEARTBEAT_SECONDS)
+                await news.wait(self._lease_seconds / 4)
 
     async def _fill(self) -> None:
         """Claim tasks while there is a worker and memory for the next in order."""
@@ -132,15 +134,18 @@ class Dispatcher:
     def _claim_next(
         self, transaction: Transaction, *, last_device: str | None, free_slots: int, free_memory: int
     ) -> tasks.Claim | None:
-        heads = tasks.heads(transaction.connection, self._catalogue.computing_arns())
-        head = queue.next_to_start(heads, last_device, free_slots, free_memory)
-        if head is None:
-            return None
-        lease_until = int(time.time()) + LEASE_SECONDS
-        claim = tasks.claim(transaction.connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
-        if claim is not None:
-            transaction.notify(topics.task(claim.id))
-        return claim
+        connection = transaction.connection
+        lease_until = int(time.time() + self._lease_seconds)
+        while True:
+            heads = tasks.heads(connection, self._catalogue.computing_arns())
+            head = queue.next_to_start(heads, last_device, free_slots, free_memory)
+            if head is None:
+                return None
+            claim = tasks.claim(connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
+            if claim is not None:
+                transaction.notify(topics.task(claim.id))
+                return claim
+            # Another service was first: the status in the claim's condition has kept us out. The next head, then.
 
     async def _run(self, run: _Running) -> None:
         claim = run.claim
@@ -172,7 +177,8 @@ class Dispatcher:
             self._idle.append(run.worker)
             self._database.topics.publish([topics.TASKS])
 
-    async def _compute(self, run: _Running) -> tuple[bytes, int | None]:
+    async def _compute(self, run: _Running) -> tuple[bytes, dict[str, Any]]:
+        """The result document, and the figures of the run that the row keeps (as ``tasks.finish`` takes them)."""
         claim = run.claim
         description = quantum.TaskDescription(
             task_arn=arns.quantum_task(claim.region, claim.account, claim.id),
@@ -186,15 +192,14 @@ class Dispatcher:
             limits=self._catalogue.limits(claim.device_arn),
         )
         head, document = await run.worker.call("run", description)
-        return document, head["successful_shots"]
+        return document, {name: head[name] for name in ("successful_shots", "execution_ms")}
 
-    async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, int | None]) -> None:
+    async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, dict[str, Any]]) -> None:
         """Store the result and say COMPLETED, in one transaction, if the claim still stands."""
-        document, successful_shots = outcome
+        document, figures = outcome
         key = f"{claim.output_prefix}/results.json"  # to the letter what clients make of outputS3Directory
-        body = await self._objects.prepare(document)
 
-        def finish(transaction: Transaction) -> bool:
+        def finish(transaction: Transaction, body: Content) -> bool:
             """Whether the body is in the bucket now."""
             connection, now = transaction.connection, self._clock.now_ms()
             status = tasks.holds(connection, claim, self._owner)
@@ -208,11 +213,10 @@ class Dispatcher:
             stored = object_rows.insert_if_absent(
                 connection, claim.output_bucket, key, body, owner=claim.account, now_ms=now
             )
-            tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, successful_shots=successful_shots)
+            tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, **figures)
             return stored
 
-        if not await self._database.write(finish):
-            await self._objects.discard(body)
+        await self._objects.store_with(claim.output_bucket, document, finish)
 
     async def _not_stored(self, claim: tasks.Claim, trouble: ServiceError) -> None:
         """A bucket that was taken away ends the task; a disk that is full makes it wait for better days."""
@@ -247,7 +251,8 @@ class Dispatcher:
         def give_back(transaction: Transaction) -> None:
             now = self._clock.now_ms()
             tasks.give_back(transaction.connection, claim, self._owner, now, worker_died=worker_died)
-            transaction.notify(topics.task(claim.id))
+            for topic in (topics.task(claim.id), topics.TASKS):  # another service may have room for it
+                transaction.notify(topic)
 
         try:
             await self._database.write(give_back)
@@ -275,7 +280,7 @@ class Dispatcher:
     async def _heartbeat_loop(self) -> None:
         """Extend our leases, and take back tasks whose lease has ended: their holder is gone or could not report."""
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(self._lease_seconds / 4)
             try:
                 if self._running:
                     ids = [run.claim.id for run in self._running]
@@ -288,7 +293,7 @@ class Dispatcher:
                 log.exception("leases cannot be extended; it is tried again")
 
     def _extend_leases(self, transaction: Transaction, ids: list[str]) -> None:
-        until = int(time.time()) + LEASE_SECONDS
+        until = int(time.time() + self._lease_seconds)
         tasks.extend_leases(transaction.connection, ids, self._owner, until)
 
     def _recover(self, transaction: Transaction, lease_before: int) -> None:

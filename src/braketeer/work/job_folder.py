@@ -8,6 +8,7 @@ moment between the start of a runner and its lock.
     spec.json          what to run, with the job's credentials; mode 0600
     lock               held by the runner as long as it lives
     progress.jsonl     {"event", "message", "at"}, a line each; a line that a full disk has torn is nothing
+    endpoint           where the service is that follows the job, if it is no longer the one of the specification
     stop.json          {"reason"}: the supervisor asks the runner to end the job
     status.json        how it ended; the runner's last word
     logs/algo-1.log    "{epoch ms}\\t{text}\\n", a record each
@@ -115,6 +116,17 @@ class JobFolder:
 
     def read_spec(self) -> JobSpec:
         return JobSpec.from_json((self.path / "spec.json").read_text())
+
+    def move_to(self, endpoint: str) -> None:
+        """Tell the runner which service follows the job now."""
+        write_whole(self.path / "endpoint", endpoint)
+
+    def endpoint(self) -> str:
+        """Where the service is."""
+        try:
+            return (self.path / "endpoint").read_text()
+        except FileNotFoundError:
+            return self.read_spec().endpoint
 
     def ask_to_stop(self, reason: str) -> None:
         """Ask the runner to end the job: CANCEL, MAX_RUNTIME or SERVICE_STOPPED. The first request holds."""

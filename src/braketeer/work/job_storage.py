@@ -22,15 +22,19 @@ from obstore.store import S3Store
 from braketeer.domain.s3_places import Place
 
 if TYPE_CHECKING:
+    from obstore.store import S3Config
+
     from braketeer.work.job_folder import Credentials
 
 T = TypeVar("T")
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 _PART = 8 << 20
+_KMS = "aws:kms"
 _SILENCE = timedelta(seconds=60)
 _LONGEST_TRANSFER = timedelta(hours=12)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_S3_ERROR = re.compile(r"<Code>([^<]+)</Code>.*?<Message>([^<]+)</Message>", re.DOTALL)
 
 
 class StorageError(Exception):
@@ -46,21 +50,28 @@ class Refused(StorageError):
 
 
 class Storage:
-    """Get, put and list, each tried again until ``patience_seconds`` have passed or ``interrupted()`` raises."""
+    """Get, put and list, each tried again until ``patience_seconds`` have passed or ``interrupted()`` raises.
+
+    What is put is encrypted with ``kms_key``, if there is one. ``endpoint`` is asked again whenever the service does
+    not answer: another one may have taken the job over.
+    """
 
     def __init__(
         self,
-        endpoint: str,
+        endpoint: Callable[[], str],
         credentials: Credentials,
         region: str,
         patience_seconds: float,
         interrupted: Callable[[], None],
+        kms_key: str | None = None,
     ) -> None:
-        self._endpoint = endpoint
+        self._find = endpoint
+        self._endpoint = endpoint()
         self._credentials = credentials
         self._region = region
         self._patience_seconds = patience_seconds
         self._interrupted = interrupted
+        self._kms_key = kms_key
         self._stores: dict[str, S3Store] = {}
         self._botocore: Any = None
 
@@ -86,7 +97,8 @@ class Storage:
                 if _is_plain(place.key):
                     obstore.put(self._store(place.bucket), place.key, file, chunk_size=_PART)
                 else:
-                    self._client().put_object(Bucket=place.bucket, Key=place.key, Body=file)
+                    encryption = {"ServerSideEncryption": _KMS, "SSEKMSKeyId": self._kms_key} if self._kms_key else {}
+                    self._client().put_object(Bucket=place.bucket, Key=place.key, Body=file, **encryption)
 
         self._patiently(place, copy)
 
@@ -139,12 +151,17 @@ class Storage:
             except _Away as problem:
                 if time.monotonic() - started >= self._patience_seconds:
                     raise StorageError(f"{place}: the service cannot be reached ({problem})") from problem
+            if (endpoint := self._find()) != self._endpoint:
+                self._endpoint, self._stores, self._botocore = endpoint, {}, None
             time.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
             tries += 1
 
     def _store(self, bucket: str) -> S3Store:
         store = self._stores.get(bucket)
         if store is None:
+            encryption: S3Config = {}
+            if self._kms_key is not None:
+                encryption = {"server_side_encryption": _KMS, "sse_kms_key_id": self._kms_key}
             store = self._stores[bucket] = S3Store(
                 bucket,
                 endpoint=self._endpoint,
@@ -153,6 +170,7 @@ class Storage:
                 secret_access_key=self._credentials.secret_access_key,
                 session_token=self._credentials.session_token,
                 virtual_hosted_style_request=False,
+                config=encryption,
                 client_options={"allow_http": True, "read_timeout": _SILENCE, "timeout": _LONGEST_TRANSFER},
                 # Patience is ours: it must be interruptible.
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
@@ -192,7 +210,8 @@ def _told_clearly(place: Place) -> Iterator[None]:
     except GenericError as problem:
         text = str(problem).partition("\n")[0]
         if "status code: 4" in text and "status code: 429" not in text:
-            raise Refused(f"{place}: {text}") from problem
+            told = _S3_ERROR.search(str(problem))
+            raise Refused(f"{place}: {f'{told[2]} ({told[1]})' if told else text}") from problem
         raise _Away(text) from problem
     except Exception as problem:
         raise _of_botocore(place, problem) from problem

@@ -2,6 +2,10 @@
 
 A runner is a process of its own that outlives the service (runner.py). What it says, it says through the files of its
 folder (job_folder.py); the follower brings that into the database (job_follower.py).
+
+Where several services share a database and a data directory, each job is followed by one of them, under a lease. When
+that one is gone, another takes the job over with the runner it has: it is known by its lock. A service that was only
+slow does no harm meanwhile, as whatever it stores names what it goes by: the offset in a file, the status before.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +85,7 @@ class JobSettings:
     memory_bytes: int = 0  # of one job's processes together; 0: nine tenths of the machine's
     most_processes: int = 1024  # of one job; where a control group can be made, with its threads
     stop_jobs: bool = False
+    lease_seconds: float = 60.0  # how long a service that does not answer keeps its jobs
 
 
 class JobSupervisor:
@@ -96,19 +102,24 @@ class JobSupervisor:
         self._folders = settings.folder.absolute()  # runners have another working directory
         self._memory_bytes = settings.memory_bytes or psutil.virtual_memory().total * 9 // 10
         self._shown: list[str] = []
+        self._owner = str(uuid.uuid4())
+        self._alone = False
         self._stopping = False  # jobs are to end, and no others to begin
         self._claiming: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._runners = _OUR_RUNNERS  # those that are children of this process
 
-    async def start(self) -> None:
-        """Take back the jobs that were on this machine, then take new ones as they come."""
+    async def start(self, *, alone: bool) -> None:
+        """Take back the jobs that were on this machine, then take new ones as they come.
+
+        ``alone``: no other service is on the database, so every job that nobody has ended is taken back at once.
+        """
+        self._alone = alone
         self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._beat()
         self._shown = list(await asyncio.to_thread(sandbox.interpreter_folders, self._settings.python))
-        for job in await self._database.read(jobs.unfinished):
-            self._follow(job)  # those that the service before this one has left on
+        await self._take_over(None if alone else int(time.time()))
         ready = asyncio.Event()
         self._claiming = asyncio.create_task(self._claim_jobs(ready), name="claim jobs")
         self._background = [
@@ -116,6 +127,8 @@ class JobSupervisor:
             asyncio.create_task(self._keep_beating(), name="heartbeat"),
             asyncio.create_task(self._remove_leftovers(), name="job leftovers"),
         ]
+        if not alone:
+            self._background.append(asyncio.create_task(self._keep_leases(), name="job leases"))
         await ready.wait()
 
     async def close(self) -> None:
@@ -128,6 +141,9 @@ class JobSupervisor:
         for task in self._followed.values():
             task.cancel()
         await asyncio.gather(*self._followed.values(), return_exceptions=True)
+        if not self._alone:
+            with contextlib.suppress(ServiceError):  # then another service waits for the end of the leases
+                await self._database.write(self._let_go)
 
     async def end_jobs(self) -> None:
         """Begin no other job, ask every runner to end its own, and wait until they have, or their grace is over."""
@@ -143,20 +159,57 @@ class JobSupervisor:
             ready.set()
             while not self._stopping:
                 try:
+                    if not self._alone:
+                        await self._take_over(int(time.time()))
                     while (job := await self._claim_next()) is not None:
                         self._follow(job)
                 except Exception:
                     log.exception("claiming jobs failed; it is tried again")
                     await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
                     continue
-                await news.wait(60)
+                await news.wait(60 if self._alone else self._settings.lease_seconds / 4)
+
+    async def _take_over(self, lease_before: int | None) -> None:
+        """Follow the jobs that another service has left on: all that are there, or those whose lease has ended."""
+        taken = await self._database.write(
+            lambda tx: jobs.take_over(tx.connection, self._owner, self._lease_until(), lease_before)
+        )
+        for job in taken:
+            self._follow(job)
+
+    async def _keep_leases(self) -> None:
+        """Extend our leases, and stop following what another service follows by now: this one was too slow."""
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 4)
+            followed = list(self._followed)
+            try:
+                ours = await self._database.write(
+                    lambda tx: jobs.extend_leases(tx.connection, self._owner, self._lease_until())
+                )
+                unfinished = await self._database.read(jobs.unfinished)
+            except ServiceError as trouble:
+                log.warning("leases of jobs cannot be extended: %s", trouble)
+                continue
+            for job_id in set(followed).intersection(unfinished).difference(ours):
+                log.warning("job %s is followed by another service now", job_id)
+                if (following := self._followed.get(job_id)) is not None:
+                    following.cancel()
+
+    def _let_go(self, transaction: Transaction) -> None:
+        """End our leases now: another service need not wait for their end."""
+        jobs.extend_leases(transaction.connection, self._owner, 0)
+        transaction.notify(topics.JOBS)
+
+    def _lease_until(self) -> int:
+        return int(time.time() + self._settings.lease_seconds)
 
     async def _claim_next(self) -> RowMapping | None:
         def claim(transaction: Transaction) -> RowMapping | None:
             if self._stopping:
                 return None
             now = self._clock.now_ms()
-            job = jobs.claim_next(transaction.connection, now, self._settings.slots)
+            slots = self._settings.slots
+            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until())
             if job is not None:
                 message = "Starting a process for the job."
                 jobs.add_event(transaction.connection, job["id"], "STARTING_INSTANCE", message, now)
@@ -166,6 +219,8 @@ class JobSupervisor:
         return await self._database.write(claim)
 
     def _follow(self, job: RowMapping) -> None:
+        if job["id"] in self._followed:
+            return  # our own, whose lease had ended while the database did not answer
         task = asyncio.create_task(self._see_through(job), name=f"job {job['id']}")
         self._followed[job["id"]] = task
         task.add_done_callback(lambda _: self._followed.pop(job["id"], None))
@@ -176,6 +231,9 @@ class JobSupervisor:
         while True:
             try:
                 await self._try_to_see_through(job, tries, trouble)
+                return
+            except _TakenOver:
+                log.warning("job %s is followed by another service now", job["id"])
                 return
             except ServiceError as problem:  # a database that does not answer now: time does not make it hopeless
                 log.warning("job %s cannot be followed: %s", job["id"], problem)
@@ -193,6 +251,8 @@ class JobSupervisor:
             lives, begun, ending = await asyncio.to_thread(
                 lambda: (folder.runner_lives(), folder.was_begun(), folder.ending())
             )
+            if lives:  # begun by a service before this one, which may have been elsewhere
+                await asyncio.to_thread(folder.move_to, self._settings.endpoint)
             if not lives and not begun:
                 why = self._why_to_stop(job, job["status"])
                 if why is None and tries >= MOST_TRIES:
@@ -272,7 +332,10 @@ class JobSupervisor:
             self._runners[job["id"]] = runner
 
     async def _specify(self, job: RowMapping) -> JobSpec:
-        """What the runner is told, with a fresh key; a key of an earlier try ends."""
+        """What the runner is told, with a fresh key; a key of an earlier try ends.
+
+        Raises _TakenOver where another service follows the job: then the key is that one's.
+        """
         settings, request = self._settings, job["request"]
         limit = _run_seconds(job)
         expires_at = (
@@ -280,6 +343,8 @@ class JobSupervisor:
         )
 
         def issue(transaction: Transaction) -> AccessKey:
+            if not jobs.lock_followed(transaction.connection, job["id"], self._owner):
+                raise _TakenOver
             self._revoke_keys(transaction.connection, job["id"])
             transaction.notify(topics.KEYS)
             return self._issue_key(transaction.connection, job["account"], job["id"], expires_at)
@@ -319,16 +384,21 @@ class JobSupervisor:
 
     async def _remove_leftovers(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._remove_leftovers_now)
+            with contextlib.suppress(OSError, ServiceError):
+                # First the folders, then the jobs: the folder of a job that is just beginning is not among them.
+                there = await asyncio.to_thread(
+                    lambda: [path.name for path in self._folders.iterdir() if path.is_dir()]
+                )
+                unfinished = await self._database.read(jobs.unfinished)
+                ended = [name for name in there if name not in unfinished and name not in self._followed]
+                await asyncio.to_thread(self._remove_those_of_no_use, ended)
             await asyncio.sleep(LEFTOVERS_EVERY_SECONDS)
 
-    def _remove_leftovers_now(self) -> None:
+    def _remove_those_of_no_use(self, job_ids: list[str]) -> None:
         """Folders of jobs that had ended when the service was killed, and those that were kept for long enough."""
-        for path in [path for path in self._folders.iterdir() if path.is_dir()]:
-            folder = self._folder(path.name)
-            if path.name not in self._followed and not folder.runner_lives() and _is_of_no_use(folder):
-                log.info("the folder %s of an ended job is removed", path)
+        for folder in map(self._folder, job_ids):
+            if not folder.runner_lives() and _is_of_no_use(folder):
+                log.info("the folder %s of an ended job is removed", folder.path)
                 folder.remove()
 
     async def _current(self, job_id: str) -> RowMapping | None:
@@ -336,6 +406,10 @@ class JobSupervisor:
 
     def _folder(self, job_id: str) -> JobFolder:
         return JobFolder(self._folders / job_id)
+
+
+class _TakenOver(Exception):
+    """Another service follows the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,24 +453,26 @@ def _run_seconds(job: RowMapping) -> int:
 def _spawn(folder: JobFolder, spec: JobSpec) -> subprocess.Popen[bytes] | None:
     """Start a runner with a session and files of its own and the lock already in its hands; None where one lives."""
     folder.create()
-    folder.write_spec(spec)
     lock = folder.take_lock()
     if lock is None:
         return None
-    output = os.open(folder.path / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "braketeer.work.runner", os.fspath(folder.path), str(lock)],
-            cwd=folder.path,
-            env=_runner_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(lock,),
-            start_new_session=True,
-        )
+        folder.write_spec(spec)
+        output = os.open(folder.path / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "braketeer.work.runner", os.fspath(folder.path), str(lock)],
+                cwd=folder.path,
+                env=_runner_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
     finally:
-        os.close(output)
         os.close(lock)
 
 

@@ -33,17 +33,24 @@ class ProgramCheck:
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
+    def check_at_once(self, action: str, limits: Limits, shots: int) -> quantum.Prepared | None:
+        """As ``check``, but None where reading the program is not a matter of milliseconds."""
+        if not is_quick(action):
+            return None
+        try:
+            return quantum.prepare(action, limits, shots)
+        except ProgramError as refusal:
+            raise ValidationException(str(refusal)) from refusal
+
     async def check(self, action: str, limits: Limits, shots: int) -> quantum.Prepared:
         """What the program needs. Raises ValidationException (naming line and column) where it cannot be run.
 
         ThrottlingException when too many programs wait to be read, ServiceUnavailableException when the machine
         cannot read any.
         """
-        if is_quick(action):
-            try:
-                return quantum.prepare(action, limits, shots)
-            except ProgramError as refusal:
-                raise ValidationException(str(refusal)) from refusal
+        prepared = self.check_at_once(action, limits, shots)
+        if prepared is not None:
+            return prepared
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 worker = await self._idle.get()

@@ -211,7 +211,9 @@ class Runner:
 
     def _storage(self, interrupted: Callable[[], None], patience: float | None = None) -> Storage:
         patience = self._spec.patience_seconds if patience is None else patience
-        return Storage(self._spec.endpoint, self._spec.credentials, self._spec.region, patience, interrupted)
+        spec = self._spec
+        kms_key = spec.request["outputDataConfig"].get("kmsKeyId")
+        return Storage(self._folder.endpoint, spec.credentials, spec.region, patience, interrupted, kms_key)
 
 
 class MustEnd(Exception):

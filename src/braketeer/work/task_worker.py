@@ -26,6 +26,9 @@ from braketeer.quantum.circuit import Limits, ProgramError
 HEAD = struct.Struct("!IQ")  # length of the JSON head, length of the body
 REQUEST = struct.Struct("!I")
 
+# Whoever computes lets the service go first: it has the clients' requests to answer, and never much to do.
+NICENESS = 5
+
 
 def main(memory_bytes: int) -> None:
     """Serve requests until the pipe closes. ``memory_bytes`` bounds the address space; 0 leaves it open."""
@@ -35,6 +38,7 @@ def main(memory_bytes: int) -> None:
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICENESS)
     _warm_up()
     gc.freeze()  # what is loaded stays: the collector need not look at it again and again
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -75,7 +79,7 @@ def _prepare(argument: tuple[Any, ...]) -> tuple[dict[str, Any], bytes]:
 
 def _run(task: quantum.TaskDescription) -> tuple[dict[str, Any], bytes]:
     outcome = quantum.run(task)
-    return {"successful_shots": outcome.successful_shots}, outcome.document
+    return {"successful_shots": outcome.successful_shots, "execution_ms": outcome.execution_ms}, outcome.document
 
 
 _OPERATIONS: dict[str, Callable[[Any], tuple[dict[str, Any], bytes]]] = {"prepare": _prepare, "run": _run}

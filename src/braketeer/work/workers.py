@@ -110,8 +110,7 @@ class Worker:
         pipe = self._require().stdin
         assert pipe is not None  # noqa: S101 - it was asked for when the process was made
         try:
-            pipe.write(REQUEST.pack(len(request)))
-            pipe.write(request)
+            pipe.write(REQUEST.pack(len(request)) + request)  # in one piece: each wakes the worker
             await pipe.drain()
         except (BrokenPipeError, ConnectionResetError) as problem:
             raise WorkerDied("The worker process is gone") from problem

@@ -15,6 +15,7 @@ from braketeer.domain import arns
 from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
 from braketeer.domain.clock import Clock, iso
+from braketeer.domain.encryption import kms_key_arn
 from braketeer.domain.errors import ConflictException, ValidationException
 from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
 from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
@@ -23,11 +24,12 @@ from braketeer.domain.s3_places import Place
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, jobs, search, tags, topics
+from braketeer.store import client_tokens, devices, jobs, quotas, search, tags, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import jobs as jobs_table
 
 DEFAULT_MAX_RUNTIME_SECONDS = 432_000
+_QUEUED = "Job is queued for execution."
 
 _LOCAL_DEVICE = re.compile(r"local:[^/\s]+/\S+")
 
@@ -73,8 +75,9 @@ class Jobs:
     async def create_job(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """A QUEUED job that is on disk when this returns.
 
-        Refused with ValidationException: a device neither in the catalogue nor ``local:provider/name``, a role of
-        another account, an output or checkpoint bucket that is missing or somebody else's, neither script nor image.
+        Refused with ValidationException: a device neither in the catalogue nor ``local:provider/name``, a role or a
+        ``kmsKeyId`` of another account, an output or checkpoint bucket that is missing or somebody else's, neither
+        script nor image.
         """
         requests.refuse_unknown(request, _CREATE_MEMBERS)
         request_hash = requests.hash_of(request)
@@ -92,9 +95,10 @@ class Jobs:
             "status": JobStatus.QUEUED,
             "request": specification,
             "job_token": secrets.token_urlsafe(48),
-            "events": [{"eventType": "QUEUED_FOR_EXECUTION", "timeOfEvent": now, "message": _queued(specification)}],
+            "events": [{"eventType": "QUEUED_FOR_EXECUTION", "timeOfEvent": now, "message": _QUEUED}],
             "created_at": now,
             "ingested": {},
+            "instance_price": self._catalogue.prices.of_instance(request["instanceConfig"]["instanceType"]) or None,
         }
 
         def create(transaction: Transaction) -> str:
@@ -192,12 +196,13 @@ class Jobs:
         device_name = request["deviceConfig"]["device"]
         if not _LOCAL_DEVICE.fullmatch(device_name):
             device = requests.device_of(self._catalogue, device_name)
-            requests.check_device(connection, self._catalogue, device, caller, request, now_ms)
+            requests.check_device(connection, device, devices.state(connection, device.arn), caller, request, now_ms)
         elif request.get("associations"):
             raise ValidationException(f"Braket Direct is not supported for {device_name}")
         requests.require_bucket(connection, caller, _bucket(request["outputDataConfig"]["s3Path"]))
         if (checkpoint := request.get("checkpointConfig")) is not None:
             requests.require_bucket(connection, caller, _bucket(checkpoint["s3Uri"]))
+        quotas.require_job(connection, caller.account)
 
 
 def _check(caller: Caller, request: dict[str, Any]) -> None:
@@ -211,6 +216,11 @@ def _check(caller: Caller, request: dict[str, Any]) -> None:
         raise ValidationException("algorithmSpecification needs scriptModeConfig or containerImage")
     if (request["instanceConfig"].get("instanceCount") or 1) > 1:
         raise ValidationException("A job has one instance here: instanceCount above 1 is not supported")
+    if (key := request["outputDataConfig"].get("kmsKeyId")) is not None:
+        try:
+            kms_key_arn(key, caller.account, caller.region)
+        except ValueError as problem:
+            raise ValidationException(f"kmsKeyId: {problem}") from None
     channels = [channel["channelName"] for channel in request.get("inputDataConfig") or []]
     if len(channels) != len(set(channels)):
         raise ValidationException("Two input channels have the same name")
@@ -224,14 +234,6 @@ def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
     if "checkpointConfig" in given:
         given["checkpointConfig"].setdefault("localPath", DEFAULT_CHECKPOINT_PATH)
     return given
-
-
-def _queued(specification: dict[str, Any]) -> str:
-    """The first event's message; it says so where a key was named that nothing is encrypted with."""
-    message = "Job is queued for execution."
-    if "kmsKeyId" in specification["outputDataConfig"]:
-        message += " kmsKeyId is kept with the job, but results are stored without encryption by that key."
-    return message
 
 
 def _bucket(uri: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, RowMapping
 
@@ -18,8 +16,10 @@ from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import (
     ConflictException,
     DeviceOfflineException,
+    ServiceError,
     ValidationException,
 )
+from braketeer.domain.ids import fresh_uuid
 from braketeer.domain.lifecycles import TASK_FINISHED, TaskStatus
 from braketeer.domain.queue import TASK_POSITION_CAP, Priority, capped
 from braketeer.domain.search import FieldKind, parse_filters
@@ -27,12 +27,21 @@ from braketeer.quantum import Prepared
 from braketeer.quantum.circuit import Limits
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, jobs, search, tags, topics
+from braketeer.store import client_tokens, jobs, quotas, search, spending_limits, standing, tags, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import quantum_tasks
 
-CheckProgram = Callable[[str, Limits, int], Awaitable[Prepared]]
+
+class Programs(Protocol):
+    """The look at a program before its task is created; both raise ValidationException for one that cannot run."""
+
+    def check_at_once(self, action: str, limits: Limits, shots: int) -> Prepared | None:
+        """What the program needs, or None where reading it takes longer than a moment."""
+
+    async def check(self, action: str, limits: Limits, shots: int) -> Prepared:
+        """What the program needs, however long it takes to read."""
+
 
 # GetQuantumTask waits a little for a task that is about to end, so that the first poll of a client finds it done.
 HOLD_SECONDS = 0.2
@@ -74,12 +83,12 @@ class QuantumTasks:
     """The five things a client does with a quantum task, on rows; the work itself is done elsewhere."""
 
     def __init__(
-        self, database: Database, catalogue: Catalogue, clock: Clock, check_program: CheckProgram, page_key: bytes
+        self, database: Database, catalogue: Catalogue, clock: Clock, programs: Programs, page_key: bytes
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._clock = clock
-        self._check_program = check_program
+        self._programs = programs
         self._page_key = page_key
         self._held = 0
 
@@ -93,58 +102,52 @@ class QuantumTasks:
         requests.refuse_unknown(request, _CREATE_MEMBERS)
         request_hash = requests.hash_of(request)
         requests.check_tags(request.get("tags"))
-        token, shots = request["clientToken"], request["shots"]
-        known = await self._database.read(lambda connection: self._look(connection, caller, request, request_hash))
-        if known.arn is not None:
-            return {"quantumTaskArn": known.arn}
-        device = known.device
-        low, high = device.shots_range
-        if not low <= shots <= high:
-            raise ValidationException(
-                f"Shot count should be between {low} and {high} on {device.arn}, but found {shots}."
-            )
-        if device.limits is None or not device.computes:
-            raise DeviceOfflineException(f"The device {device.arn} is not computed by this version")
-        prepared = await self._check_program(request["action"], device.limits, shots)
-        if prepared.memory_bytes > device.task_memory_bytes:
-            raise ValidationException(
-                f"The task needs {prepared.memory_bytes >> 20} MiB of memory, which is more than the "
-                f"{device.task_memory_bytes >> 20} MiB that a task has on this device"
-            )
-        task_id = str(uuid.uuid4())
-        now = self._clock.now_ms()
-        row = {
-            "id": task_id,
-            "account": caller.account,
-            "region": caller.region,
-            "device_arn": device.arn,
-            "priority": Priority.PRIORITY if known.job_id and not device.is_simulator else Priority.NORMAL,
-            "shots": shots,
-            "output_bucket": request["outputS3Bucket"],
-            "output_prefix": f"{request['outputS3KeyPrefix']}/{task_id}",
-            "device_parameters": request.get("deviceParameters", "{}"),
-            "job_id": known.job_id,
-            "associations": request.get("associations"),
-            "experimental_capabilities": request.get("experimentalCapabilities"),
-            "action_type": prepared.action_type,
-            "program_count": prepared.program_count,
-            "executable_count": prepared.executable_count,
-            "memory_bytes": prepared.memory_bytes,
-            "created_at": now,
-        }
+        device = requests.device_of(self._catalogue, request["deviceArn"])
+        judged = self._judge_at_once(device, request)
+        if not isinstance(judged, Prepared):
+            # Refused, or long to read: what the rows say comes first, as it would for any other program.
+            known = await self._database.read(lambda connection: self._look(connection, caller, request, request_hash))
+            if known is not None:
+                return {"quantumTaskArn": known}
+            if judged is not None:
+                raise judged
+            judged = _fitting(device, await self._programs.check(request["action"], _limits(device), request["shots"]))
+        prepared = judged
+        task_id, now = fresh_uuid(), self._clock.now_ms()
         arn = arns.quantum_task(caller.region, caller.account, task_id)
 
         def create(transaction: Transaction) -> str:
-            connection = transaction.connection
+            connection, token = transaction.connection, request["clientToken"]
             made = client_tokens.claim(connection, caller, "CreateQuantumTask", token, request_hash, arn, now)
-            if made == arn:
-                requests.require_bucket(connection, caller, request["outputS3Bucket"])
-                if known.job_id is not None:
-                    requests.require_living_job(connection, known.job_id)
-                tasks.add(connection, request["action"], row)
-                tags.put(connection, arn, request.get("tags") or {})
-                transaction.notify(topics.TASKS)
-            return made
+            if made != arn:
+                return made
+            stands = standing.of(connection, caller.account, device.arn, request["outputS3Bucket"])
+            job_id = self._require(connection, caller, device, request, stands)
+            quotas.require_task(connection, caller.account, stands.quotas)
+            row = {
+                "id": task_id,
+                "account": caller.account,
+                "region": caller.region,
+                "device_arn": device.arn,
+                "priority": Priority.PRIORITY if job_id and not device.is_simulator else Priority.NORMAL,
+                "shots": request["shots"],
+                "output_bucket": request["outputS3Bucket"],
+                "output_prefix": f"{request['outputS3KeyPrefix']}/{task_id}",
+                "device_parameters": request.get("deviceParameters", "{}"),
+                "job_id": job_id,
+                "associations": request.get("associations"),
+                "experimental_capabilities": request.get("experimentalCapabilities"),
+                "action_type": prepared.action_type,
+                "program_count": prepared.program_count,
+                "executable_count": prepared.executable_count,
+                "memory_bytes": prepared.memory_bytes,
+                "created_at": now,
+            }
+            money = spending_limits.charge(connection, row, device.price, limited=stands.has_limit)
+            tasks.add(connection, request["action"], row | money)
+            tags.put(connection, arn, request.get("tags") or {})
+            transaction.notify(topics.TASKS)
+            return arn
 
         return {"quantumTaskArn": await self._database.write(create)}
 
@@ -178,13 +181,15 @@ class QuantumTasks:
         arn = request["quantumTaskArn"]
         task_id = requests.id_in(arn, "quantum-task", caller)
         now = self._clock.now_ms()
-        request_hash = requests.hash_of(request)
+        request_hash, call = requests.hash_of(request), fresh_uuid()
 
         def cancel(transaction: Transaction) -> TaskStatus | None:
             connection, token = transaction.connection, request["clientToken"]
-            if client_tokens.resource_of(
-                connection, caller, "CancelQuantumTask", token, request_hash, ConflictException
-            ):
+            # What the token is tied to is this very call: of several equal ones, the token's key lets one through.
+            made = client_tokens.claim(
+                connection, caller, "CancelQuantumTask", token, request_hash, call, now, ConflictException
+            )
+            if made != call:
                 return None
             if tasks.owned(connection, task_id, caller.account, caller.region) is None:
                 raise requests.not_found(arn)
@@ -193,7 +198,6 @@ class QuantumTasks:
                 raise requests.not_found(arn)
             if status in TASK_FINISHED:
                 raise ConflictException(f"Amazon Braket cannot cancel a quantum task in the {status} status.")
-            client_tokens.claim(connection, caller, "CancelQuantumTask", token, request_hash, arn, now)
             for topic in (topics.task(task_id), topics.TASKS, topics.CANCELLATIONS):
                 transaction.notify(topic)
             return status
@@ -223,16 +227,44 @@ class QuantumTasks:
             **page.next_token([row["sequence"] for row in rows]),
         }
 
-    def _look(self, connection: Connection, caller: Caller, request: dict[str, Any], request_hash: str) -> _Known:
-        """Everything that the rows say about a create, in one short read; raises what they refuse."""
-        arn = client_tokens.resource_of(connection, caller, "CreateQuantumTask", request["clientToken"], request_hash)
-        device = requests.device_of(self._catalogue, request["deviceArn"])
-        if arn is not None:
-            return _Known(device, None, arn)
-        requests.check_device(connection, self._catalogue, device, caller, request, self._clock.now_ms())
-        requests.require_bucket(connection, caller, request["outputS3Bucket"])
+    def _judge_at_once(self, device: Device, request: dict[str, Any]) -> Prepared | ServiceError | None:
+        """What the program needs, or why it is refused; None where reading it takes longer than a moment."""
+        low, high = device.shots_range
+        if not low <= request["shots"] <= high:
+            return ValidationException(
+                f"Shot count should be between {low} and {high} on {device.arn}, but found {request['shots']}."
+            )
+        if device.limits is None or not device.computes:
+            return DeviceOfflineException(f"The device {device.arn} is not computed by this version")
+        try:
+            prepared = self._programs.check_at_once(request["action"], device.limits, request["shots"])
+            return None if prepared is None else _fitting(device, prepared)
+        except ValidationException as refusal:
+            return refusal
+
+    def _look(self, connection: Connection, caller: Caller, request: dict[str, Any], request_hash: str) -> str | None:
+        """The task that the client token has made already, if any; raises what the rows refuse."""
+        token = request["clientToken"]
+        made = client_tokens.resource_of(connection, caller, "CreateQuantumTask", token, request_hash)
+        if made is None:
+            device = requests.device_of(self._catalogue, request["deviceArn"])
+            stands = standing.of(connection, caller.account, device.arn, request["outputS3Bucket"])
+            self._require(connection, caller, device, request, stands)
+        return made
+
+    def _require(
+        self,
+        connection: Connection,
+        caller: Caller,
+        device: Device,
+        request: dict[str, Any],
+        stands: standing.Standing,
+    ) -> str | None:
+        """Raise what the rows refuse of a create; the id of the job whose token it carries, if any."""
+        requests.check_device(connection, device, stands.device, caller, request, self._clock.now_ms())
+        requests.check_owner(caller, request["outputS3Bucket"], stands.bucket_owner)
         job_token = request.get("jobToken")
-        return _Known(device, requests.living_job(connection, caller, job_token) if job_token else None, None)
+        return requests.living_job(connection, caller, job_token) if job_token else None
 
     def _read(self, connection: Connection, *, caller: Caller, task_id: str, with_queue: bool) -> _Found:
         """A task of the caller's and what belongs to it."""
@@ -263,30 +295,37 @@ class QuantumTasks:
                 self._held -= 1
         return found
 
-    def _is_worth_a_wait(self, row: RowMapping, ahead: int) -> bool:
+    def _is_worth_a_wait(self, row: Mapping[str, Any], ahead: int) -> bool:
         young = self._clock.now_ms() - row["created_at"] < HOLD_YOUNGER_THAN_MS
         next_up = row["status"] == TaskStatus.QUEUED and ahead == 0
         return young and (next_up or row["status"] == TaskStatus.RUNNING) and self._held <= MOST_HELD
 
 
 # A task's row, its tags, how many tasks are ahead of it, and the ARN of its job.
-_Found = tuple[RowMapping, dict[str, str], int, str | None]
+_Found = tuple[Mapping[str, Any], dict[str, str], int, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the rows say about a create: its device, its job, and the task that its client token already made."""
-
-    device: Device
-    job_id: str | None
-    arn: str | None
+def _limits(device: Device) -> Limits:
+    if device.limits is None:
+        raise LookupError(f"{device.arn} takes no programs")
+    return device.limits
 
 
-def _arn(row: RowMapping) -> str:
+def _fitting(device: Device, prepared: Prepared) -> Prepared:
+    """``prepared``, which must fit the memory that a task has."""
+    if prepared.memory_bytes > device.task_memory_bytes:
+        raise ValidationException(
+            f"The task needs {prepared.memory_bytes >> 20} MiB of memory, which is more than the "
+            f"{device.task_memory_bytes >> 20} MiB that a task has on this device"
+        )
+    return prepared
+
+
+def _arn(row: RowMapping | Mapping[str, Any]) -> str:
     return arns.quantum_task(row["region"], row["account"], row["id"])
 
 
-def _summary(row: RowMapping) -> dict[str, Any]:
+def _summary(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
     return {
         "quantumTaskArn": _arn(row),
         "status": row["status"],
@@ -299,7 +338,7 @@ def _summary(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _queue_info(row: RowMapping, ahead: int) -> dict[str, Any]:
+def _queue_info(row: Mapping[str, Any], ahead: int) -> dict[str, Any]:
     """Position counts from 1; ``message`` is there only when there is no position (the SDK's tests demand it)."""
     place = {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": Priority(row["priority"]).label}
     if row["status"] == TaskStatus.QUEUED:

@@ -19,7 +19,8 @@ from braketeer.domain.errors import (
     ValidationException,
 )
 from braketeer.domain.lifecycles import JobStatus
-from braketeer.store import buckets, devices, jobs, reservations
+from braketeer.store import buckets, jobs, reservations
+from braketeer.store.devices import DeviceState
 
 MOST_TAGS = 50
 
@@ -69,10 +70,17 @@ def device_of(catalogue: Catalogue, device_arn: str) -> Device:
 
 
 def check_device(
-    connection: Connection, catalogue: Catalogue, device: Device, caller: Caller, request: dict[str, Any], now_ms: int
+    connection: Connection,
+    device: Device,
+    state: DeviceState | None,
+    caller: Caller,
+    request: dict[str, Any],
+    now_ms: int,
 ) -> None:
-    """Associations first, then the device's status: the order in which the real service refuses."""
-    state = devices.state(connection, device.arn)
+    """Associations first, then the device's status: the order in which the real service refuses.
+
+    ``state`` is what the operator has set for the device, if anything.
+    """
     arn = associations.reservation_arn(request.get("associations"))
     if arn is not None:
         reservable = not device.is_simulator or (state is not None and state.reservable)
@@ -88,9 +96,14 @@ def check_device(
 def require_bucket(connection: Connection, caller: Caller, name: str) -> None:
     """The output bucket must be there and the caller's own."""
     bucket = buckets.find(connection, name)
-    if bucket is None:
+    check_owner(caller, name, None if bucket is None else bucket.account)
+
+
+def check_owner(caller: Caller, name: str, owner: str | None) -> None:
+    """The output bucket, whose owner is known (None: there is no such bucket), must be the caller's own."""
+    if owner is None:
         raise ValidationException(f"The output bucket {name} does not exist")
-    if bucket.account != caller.account:
+    if owner != caller.account:
         raise ValidationException(f"The output bucket {name} belongs to another account")
 
 
@@ -101,14 +114,9 @@ def living_job(connection: Connection, caller: Caller, token: str) -> str:
         raise ValidationException("The job token is not valid")
     if caller.job_id is not None and caller.job_id != job["id"]:
         raise ValidationException("The job token belongs to another job")
-    require_living_job(connection, job["id"])
-    return str(job["id"])
-
-
-def require_living_job(connection: Connection, job_id: str) -> None:
-    job = jobs.get(connection, job_id)
-    if job is None or job["status"] != JobStatus.RUNNING:
+    if job["status"] != JobStatus.RUNNING:
         raise ValidationException("The job of this job token is not running")
+    return str(job["id"])
 
 
 def check_tags(values: dict[str, str] | None) -> None:

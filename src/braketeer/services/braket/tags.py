@@ -1,4 +1,4 @@
-"""TagResource, UntagResource, ListTagsForResource, on quantum tasks and hybrid jobs."""
+"""TagResource, UntagResource, ListTagsForResource, on quantum tasks, hybrid jobs and spending limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
 from braketeer.domain.errors import ValidationException
 from braketeer.services.braket import requests
-from braketeer.store import jobs, quantum_tasks, tags
+from braketeer.store import jobs, quantum_tasks, spending_limits, tags
 from braketeer.store.database import Database, Transaction
 
 
@@ -26,6 +26,7 @@ class Tags:
 
         def put(transaction: Transaction) -> None:
             _require(transaction.connection, caller, arn)
+            tags.lock(transaction.connection, arn)  # so that what is counted stays until the commit
             if len(tags.of(transaction.connection, arn) | values) > requests.MOST_TAGS:
                 raise ValidationException(f"A resource has at most {requests.MOST_TAGS} tags")
             tags.put(transaction.connection, arn, values)
@@ -38,6 +39,7 @@ class Tags:
 
         def remove(transaction: Transaction) -> None:
             _require(transaction.connection, caller, arn)
+            tags.lock(transaction.connection, arn)
             tags.remove(transaction.connection, arn, request["tagKeys"])
 
         await self._database.write(remove)
@@ -54,7 +56,7 @@ class Tags:
 
 
 def _require(connection: Connection, caller: Caller, arn: str) -> None:
-    """ResourceNotFoundException unless the ARN is a task or a job of the caller's own account and region."""
+    """ResourceNotFoundException unless the ARN is a task, a job or a limit of the caller's own account and region."""
     parsed = Arn.parse(arn)
     owned = _OWNED.get(parsed.kind) if parsed is not None else None
     if parsed is None or owned is None:
@@ -64,4 +66,4 @@ def _require(connection: Connection, caller: Caller, arn: str) -> None:
         raise requests.not_found(arn)
 
 
-_OWNED = {"quantum-task": quantum_tasks.owned, "job": jobs.owned}
+_OWNED = {"quantum-task": quantum_tasks.owned, "job": jobs.owned, "spending-limit": spending_limits.owned}

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from braketeer.domain.errors import NotImplementedHere, ServiceError
 from braketeer.domain.s3_errors import InvalidArgument
+from braketeer.services.s3.encryption import told
 from braketeer.services.s3.names import utf8
 from braketeer.services.s3.shared import Answer, Request, moment, quoted
 from braketeer.store.objects import Details, StoredObject
@@ -29,11 +30,6 @@ _PRIVATE = ("private", "bucket-owner-full-control")  # canned ACLs that give not
 
 # Members that promise what is not kept here.
 _REFUSED = {
-    "ServerSideEncryption": "Objects are stored as they are: server-side encryption is not available",
-    "SSECustomerAlgorithm": "Objects are stored as they are: server-side encryption is not available",
-    "SSECustomerKey": "Objects are stored as they are: server-side encryption is not available",
-    "SSEKMSKeyId": "Objects are stored as they are: server-side encryption is not available",
-    "CopySourceSSECustomerAlgorithm": "Objects are stored as they are: server-side encryption is not available",
     "ObjectLockMode": "Object lock is not available",
     "ObjectLockRetainUntilDate": "Object lock is not available",
     "ObjectLockLegalHoldStatus": "Object lock is not available",
@@ -86,6 +82,7 @@ def to_answer(stored: StoredObject) -> Answer:
         "ETag": quoted(stored.content.etag),
         "LastModified": moment(stored.modified_at),
         "Metadata": dict(details.user_metadata),
+        **told(stored.content.encryption),
     }
     if isinstance(expires := details.headers.get("Expires"), int):
         answer["Expires"] = datetime.fromtimestamp(expires, UTC)

@@ -47,6 +47,10 @@ class ListingOperations(Operations):
 
     async def list_object_versions(self, caller: Caller, request: Request) -> Answer:
         """Every object has one version, ``null``, as in a bucket whose versioning was never switched on."""
+        marker = request.get("VersionIdMarker")
+        if marker and not request.get("KeyMarker"):
+            message = "A version-id marker cannot be specified without a key marker."
+            raise InvalidArgument(message, "version-id-marker", marker)
         page = await self._page(caller, request, "MaxKeys", _from_marker(request, request.get("KeyMarker", "")))
         answer = _answer(request, page, "MaxKeys")
         answer["KeyMarker"] = request.get("KeyMarker", "")

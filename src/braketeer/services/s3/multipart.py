@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from braketeer.domain.accounts import Caller
-from braketeer.domain.errors import ServiceError
-from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest
+from braketeer.domain.errors import NotImplementedHere
+from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest, MalformedXML
 from braketeer.objects.checksums import checksum_type, member
 from braketeer.objects.uploads import Claims, NamedPart
-from braketeer.services.s3 import conditions, integrity
+from braketeer.services.s3 import conditions, encryption, integrity
 from braketeer.services.s3.details import from_request
 from braketeer.services.s3.names import utf8
 from braketeer.services.s3.objects import check_source, copied, copy_source
@@ -26,6 +26,7 @@ from braketeer.services.s3.shared import (
     person,
     quoted,
 )
+from braketeer.store.object_keys import just_after
 from braketeer.store.objects import Content
 from braketeer.store.uploads import Part, Upload
 
@@ -53,11 +54,14 @@ class MultipartOperations(Operations):
             details=from_request(request),
             algorithm=algorithm,
             checksum_type=kind,
+            encryption=await encryption.asked(self._objects.keys, caller, request),
         )
-        return {"Bucket": bucket, "Key": key, "UploadId": upload.id, **_checksum_of(upload)}
+        told = encryption.told(upload.encryption)
+        return {"Bucket": bucket, "Key": key, "UploadId": upload.id, **_checksum_of(upload), **told}
 
     async def upload_part(self, caller: Caller, request: Request) -> Answer:
         number = _number(request)
+        encryption.refuse_keys_of_clients(request)
         meant = integrity.of_request(request)
         upload = await self._upload(caller, request)
         if upload.algorithm is not None and meant.algorithm not in (None, upload.algorithm):
@@ -72,20 +76,23 @@ class MultipartOperations(Operations):
             owner=owner(caller, request),
             algorithms=(meant.algorithm,) if meant.algorithm else (),
             verify=meant.verify,
+            announced=request.get("ContentLength"),
         )
-        return {"ETag": quoted(part.etag), **_shown(part, meant.algorithm or upload.algorithm)}
+        shown = _shown(part, meant.algorithm or upload.algorithm)
+        return {"ETag": quoted(part.etag), **shown, **encryption.told(upload.encryption)}
 
     async def upload_part_copy(self, caller: Caller, request: Request) -> Answer:
         number = _number(request)
+        encryption.refuse_keys_of_clients(request)
         upload = await self._upload(caller, request)
         owner(caller, request, "ExpectedSourceBucketOwner")
         opened = await self._objects.get(*copy_source(request["CopySource"]), owner=caller.account)
         check_source(request, opened.stored)
         span = conditions.copied_span(request.get("CopySourceRange"), opened.stored.content.size)
         body = await opened.read(span.start, span.length)
-        part = await self._objects.uploads.put_part(upload, number, body, owner=caller.account)
+        part = await self._objects.uploads.put_part(upload, number, body, owner=caller.account, announced=span.length)
         content = Content(part.file.size, part.etag, _shown(part, upload.algorithm))
-        return {"CopyPartResult": copied(content, part.modified_at)}
+        return {"CopyPartResult": copied(content, part.modified_at), **encryption.told(upload.encryption)}
 
     async def complete_multipart_upload(self, caller: Caller, request: Request) -> Answer:
         bucket, key = at_key(request)
@@ -109,10 +116,13 @@ class MultipartOperations(Operations):
             "Key": key,
             "ETag": quoted(content.etag),
             **content.checksums,
+            **encryption.told(content.encryption),
         }
 
     async def abort_multipart_upload(self, caller: Caller, request: Request) -> Answer:
         bucket, key = at_key(request)
+        if request.get("IfMatchInitiatedTime") is not None:
+            raise NotImplementedHere("The condition IfMatchInitiatedTime is for directory buckets")
         await self._objects.uploads.abort(bucket, key, request["UploadId"], owner=owner(caller, request))
         return {}
 
@@ -198,7 +208,7 @@ class MultipartOperations(Operations):
         marker = _common_prefix(after_key, prefix, delimiter)
         skipped = marker if marker == after_key else None
         if after_key and not after_id:
-            after_id = "~"
+            after_key = just_after(after_key)
         entries: list[Upload | str] = []
         while True:
             found = await self._objects.uploads.unfinished(
@@ -232,10 +242,7 @@ def _number(request: Request) -> int:
 
 def _named(part: dict[str, Any]) -> NamedPart:
     if part.get("PartNumber") is None or part.get("ETag") is None:
-        raise ServiceError(
-            "The XML you provided was not well-formed or did not validate against our published schema",
-            code="MalformedXML",
-        )
+        raise MalformedXML()
     checksums = {member(name): value for name, value in integrity.named_checksums(part).items()}
     return NamedPart(part["PartNumber"], part["ETag"].strip('"'), checksums)
 

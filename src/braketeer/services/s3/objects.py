@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from braketeer.domain.accounts import Caller
-from braketeer.domain.errors import ServiceError
-from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest, NoSuchVersion, PreconditionFailed
+from braketeer.domain.errors import NotImplementedHere, ServiceError
+from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchVersion, PreconditionFailed
 from braketeer.objects.checksums import DEFAULT_ALGORITHM
-from braketeer.services.s3 import conditions, integrity
+from braketeer.services.s3 import conditions, encryption, integrity
 from braketeer.services.s3.details import from_request, tag_set, tags_of_set, to_answer
 from braketeer.services.s3.names import check_key
 from braketeer.services.s3.shared import (
@@ -22,6 +22,7 @@ from braketeer.services.s3.shared import (
     at_new_key,
     moment,
     owner,
+    page_size,
     quoted,
 )
 from braketeer.store.objects import Content, Details, StoredObject
@@ -50,10 +51,13 @@ class ObjectOperations(Operations):
             condition=conditions.of_write(request),
             algorithms=(meant.algorithm or DEFAULT_ALGORITHM,),
             verify=meant.verify,
+            encryption=await encryption.asked(self._objects.keys, caller, request),
+            announced=request.get("ContentLength"),
         )
-        return {"ETag": quoted(content.etag), **content.checksums}
+        return {"ETag": quoted(content.etag), **content.checksums, **encryption.told(content.encryption)}
 
     async def get_object(self, caller: Caller, request: Request) -> Answer:
+        encryption.refuse_keys_for_reading(request)
         opened = await self._objects.get(*at_key(request), owner=owner(caller, request))
         stored = opened.stored
         if conditions.is_not_modified(request, stored):
@@ -64,6 +68,7 @@ class ObjectOperations(Operations):
         return answer
 
     async def head_object(self, caller: Caller, request: Request) -> Answer:
+        encryption.refuse_keys_for_reading(request)
         stored = await self._objects.find(*at_key(request), owner=owner(caller, request))
         if conditions.is_not_modified(request, stored):
             return _not_modified(stored)
@@ -77,8 +82,8 @@ class ObjectOperations(Operations):
             answer["ETag"] = content.etag
         if "Checksum" in wanted and content.checksums:
             answer["Checksum"] = dict(content.checksums)
-        if "ObjectParts" in wanted and (count := conditions.part_count(stored)) is not None:
-            answer["ObjectParts"] = {"TotalPartsCount": count}
+        if "ObjectParts" in wanted and conditions.part_count(stored) is not None:
+            answer["ObjectParts"] = _parts(request, content)
         if "StorageClass" in wanted:
             answer["StorageClass"] = "STANDARD"
         if "ObjectSize" in wanted:
@@ -88,6 +93,7 @@ class ObjectOperations(Operations):
     async def delete_object(self, caller: Caller, request: Request) -> Answer:
         """Deleting what is not there is no error."""
         bucket, key = at_key(request)
+        _refuse_further_conditions(request, "IfMatchLastModifiedTime", "IfMatchSize")
         condition = conditions.of_match(request.get("IfMatch"))
         await self._objects.delete(bucket, key, owner=owner(caller, request), condition=condition)
         return {}
@@ -97,12 +103,10 @@ class ObjectOperations(Operations):
         asked = request["Delete"]
         keys = asked.get("Objects") or []
         if not 1 <= len(keys) <= _MOST_DELETED:
-            raise ServiceError(
-                "The XML you provided was not well-formed or did not validate against our published schema",
-                code="MalformedXML",
-            )
+            raise MalformedXML()
         for one in keys:
             check_key(one["Key"])
+            _refuse_further_conditions(one, "LastModifiedTime", "Size")
         real = [one for one in keys if one.get("VersionId", NULL_VERSION) == NULL_VERSION]
         wanted = [(one["Key"], conditions.of_match(one.get("ETag"))) for one in real]
         outcomes = await self._objects.delete_many(request["Bucket"], wanted, owner=owner(caller, request))
@@ -111,7 +115,9 @@ class ObjectOperations(Operations):
             if problem is None:
                 deleted.append({"Key": one["Key"]})
             elif isinstance(problem, ServiceError):
-                errors.append({"Key": one["Key"], "Code": problem.code, "Message": problem.message})
+                # In S3's words: those of the JSON services end in Exception.
+                code = problem.code.removesuffix("Exception")
+                errors.append({"Key": one["Key"], "Code": code, "Message": problem.message})
             else:
                 raise problem
         answer: Answer = {} if asked.get("Quiet") or not deleted else {"Deleted": deleted}
@@ -126,7 +132,8 @@ class ObjectOperations(Operations):
         new = from_request(request)
         new_metadata = _directive(request, "MetadataDirective") == "REPLACE"
         new_tags = _directive(request, "TaggingDirective") == "REPLACE"
-        if source == target and not new_metadata and not new_tags:
+        wanted = await encryption.asked(self._objects.keys, caller, request)
+        if source == target and not new_metadata and not new_tags and wanted is None:
             raise InvalidRequest(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
                 "object's metadata, storage class, website redirect location or encryption attributes."
@@ -146,9 +153,11 @@ class ObjectOperations(Operations):
             details=details,
             condition=conditions.of_write(request),
             algorithm=algorithm,
+            encryption=wanted,
             check=lambda stored: check_source(request, stored),
         )
-        return {"CopyObjectResult": copied(made.content, made.modified_at)}
+        result = copied(made.content, made.modified_at)
+        return {"CopyObjectResult": result, **encryption.told(made.content.encryption)}
 
     async def get_object_tagging(self, caller: Caller, request: Request) -> Answer:
         stored = await self._objects.find(*at_key(request), owner=owner(caller, request))
@@ -166,11 +175,39 @@ class ObjectOperations(Operations):
         return {}
 
 
+def _parts(request: Request, content: Content) -> Answer:
+    """The parts of a multipart object, a page of them where they have checksums of their own, as S3 has it."""
+    answer: Answer = {"TotalPartsCount": len(content.files)}
+    if any(file.checksums is None for file in content.files):
+        return answer
+    most, after = page_size(request, "MaxParts"), request.get("PartNumberMarker", 0)
+    if after < 0:
+        raise InvalidArgument("PartNumberMarker must not be negative", "PartNumberMarker", after)
+    shown = list(enumerate(content.files, 1))[after : after + most]
+    last = shown[-1][0] if shown else after
+    parts = [{"PartNumber": number, "Size": file.size, **(file.checksums or {})} for number, file in shown]
+    truncated = bool(shown) and last < len(content.files)
+    return answer | {
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": last,
+        "MaxParts": most,
+        "IsTruncated": truncated,
+        "Parts": parts,
+    }
+
+
+def _refuse_further_conditions(request: Mapping[str, Any], *members: str) -> None:
+    """Conditions that S3 has for directory buckets only: better refused than not looked at."""
+    for member in members:
+        if request.get(member) is not None:
+            raise NotImplementedHere(f"The condition {member} is for directory buckets: use If-Match with an ETag")
+
+
 def copy_source(text: str) -> tuple[str, str]:
     """(bucket, key) of ``x-amz-copy-source``: ``[/]bucket/key[?versionId=null]``, percent-encoded."""
     path, _, version = text.partition("?versionId=")
     try:
-        bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")
+        bucket, slash, key = unquote(path, errors="strict").removeprefix("/").partition("/")
     except UnicodeDecodeError:
         bucket = slash = key = ""
     if not bucket or not slash or not key:
@@ -197,7 +234,7 @@ def copied(content: Content, modified_at: int) -> dict[str, Any]:
 def _described(request: Request, stored: StoredObject, span: conditions.Span | None) -> Answer:
     """The members of a GET or HEAD of the whole object or a span of it.
 
-    A span comes without checksum: the object's own would make clients refuse the bytes.
+    A span comes without the object's checksum, which would make clients refuse the bytes; a part with its own.
     """
     answer = to_answer(stored)
     for parameter, header in _OVERRIDES.items():
@@ -209,9 +246,18 @@ def _described(request: Request, stored: StoredObject, span: conditions.Span | N
         answer |= {"__status__": 206, "ContentRange": span.header(size)}
     if request.get("PartNumber") is not None and (count := conditions.part_count(stored)) is not None:
         answer["PartsCount"] = count
-    if request.get("ChecksumMode") == "ENABLED" and span is None:
-        answer |= stored.content.checksums
+    if request.get("ChecksumMode") == "ENABLED":
+        answer |= stored.content.checksums if span is None else _checksums_of_part(request, stored)
     return answer
+
+
+def _checksums_of_part(request: Request, stored: StoredObject) -> Answer:
+    """Those of the part that was asked for by its number, if it has some."""
+    number = request.get("PartNumber")
+    if number is None or conditions.part_count(stored) is None:
+        return {}
+    checksums = stored.content.files[number - 1].checksums
+    return {} if checksums is None else {**checksums, "ChecksumType": stored.content.checksums["ChecksumType"]}
 
 
 def _not_modified(stored: StoredObject) -> Answer:

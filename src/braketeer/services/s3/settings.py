@@ -1,4 +1,4 @@
-"""Settings of buckets. A setting is accepted when it says what is so, and refused when it would only be remembered.
+"""Settings of buckets that say what is so anyway: they are accepted, and refused when they say anything else.
 
 What S3 answers about settings that were never made, and the names of those errors, follow its API reference.
 """
@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import NotImplementedHere, ServiceError
+from braketeer.domain.s3_errors import InvalidRequest
 from braketeer.services.s3.buckets import BucketOperations
 from braketeer.services.s3.details import refuse_what_is_not_kept, tag_set, tags_of_set
 from braketeer.services.s3.shared import Answer, Request, at_key, owner, person
@@ -81,42 +82,67 @@ class SettingOperations(BucketOperations):
         await self._bucket(caller, request)
         return {"Payer": "BucketOwner"}
 
-    # Never made, so that there is none: as S3 answers about a fresh bucket.
+    async def put_bucket_request_payment(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        if request["RequestPaymentConfiguration"].get("Payer") != "BucketOwner":
+            raise NotImplementedHere("Nobody pays for requests: the payer can only be BucketOwner")
+        return {}
 
     async def get_bucket_versioning(self, caller: Caller, request: Request) -> Answer:
         """An empty answer says that versioning was never switched on."""
         await self._bucket(caller, request)
         return {}
 
-    async def get_bucket_logging(self, caller: Caller, request: Request) -> Answer:
+    async def put_bucket_versioning(self, caller: Caller, request: Request) -> Answer:
         await self._bucket(caller, request)
-        return {}
-
-    async def get_bucket_notification_configuration(self, caller: Caller, request: Request) -> Answer:
-        await self._bucket(caller, request)
+        asked = request["VersioningConfiguration"]
+        if asked.get("Status") != "Suspended" or asked.get("MFADelete", "Disabled") != "Disabled":
+            raise NotImplementedHere("Versioning is not available: an object has one version, the last one")
         return {}
 
     async def get_bucket_accelerate_configuration(self, caller: Caller, request: Request) -> Answer:
         await self._bucket(caller, request)
         return {}
 
-    async def get_bucket_encryption(self, caller: Caller, request: Request) -> Answer:
-        await self._none(
-            caller,
-            request,
-            "ServerSideEncryptionConfigurationNotFoundError",
-            "The server side encryption configuration was not found",
-        )
+    async def put_bucket_accelerate_configuration(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        if request["AccelerateConfiguration"].get("Status") != "Suspended":
+            raise NotImplementedHere("Transfer acceleration is not available: there is one endpoint")
+        return {}
 
-    async def get_bucket_policy(self, caller: Caller, request: Request) -> Answer:
-        await self._none(caller, request, "NoSuchBucketPolicy", "The bucket policy does not exist")
+    async def get_bucket_abac(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        return {"AbacStatus": {"Status": "Disabled"}}
 
-    async def get_bucket_policy_status(self, caller: Caller, request: Request) -> Answer:
-        await self._none(caller, request, "NoSuchBucketPolicy", "The bucket policy does not exist")
+    async def put_bucket_abac(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        if request["AbacStatus"].get("Status") != "Disabled":
+            raise NotImplementedHere("Access is not decided by tags")
+        return {}
 
-    async def get_bucket_lifecycle_configuration(self, caller: Caller, request: Request) -> Answer:
-        message = "The lifecycle configuration does not exist"
-        await self._none(caller, request, "NoSuchLifecycleConfiguration", message)
+    # Never made, so that there is none: as S3 answers about a fresh bucket.
+
+    async def get_bucket_logging(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        return {}
+
+    async def put_bucket_logging(self, caller: Caller, request: Request) -> Answer:
+        """Switching off what is off is accepted."""
+        await self._bucket(caller, request)
+        if request["BucketLoggingStatus"].get("LoggingEnabled"):
+            raise NotImplementedHere("Access logs of buckets are not available")
+        return {}
+
+    async def get_bucket_notification_configuration(self, caller: Caller, request: Request) -> Answer:
+        await self._bucket(caller, request)
+        return {}
+
+    async def put_bucket_notification_configuration(self, caller: Caller, request: Request) -> Answer:
+        """Switching off what is off is accepted."""
+        await self._bucket(caller, request)
+        if any(value != [] for value in request["NotificationConfiguration"].values()):
+            raise NotImplementedHere("Bucket notifications are not available")
+        return {}
 
     async def get_bucket_cors(self, caller: Caller, request: Request) -> Answer:
         await self._none(caller, request, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
@@ -133,60 +159,33 @@ class SettingOperations(BucketOperations):
         message = "Object Lock configuration does not exist for this bucket"
         await self._none(caller, request, "ObjectLockConfigurationNotFoundError", message)
 
+    async def get_object_retention(self, caller: Caller, request: Request) -> Answer:
+        await self._objects.find(*at_key(request), owner=owner(caller, request))
+        raise InvalidRequest("Bucket is missing Object Lock Configuration")
+
+    async def get_object_legal_hold(self, caller: Caller, request: Request) -> Answer:
+        await self._objects.find(*at_key(request), owner=owner(caller, request))
+        raise InvalidRequest("Bucket is missing Object Lock Configuration")
+
+    async def restore_object(self, caller: Caller, request: Request) -> Answer:
+        await self._objects.find(*at_key(request), owner=owner(caller, request))
+        raise ServiceError(
+            "Restore is not allowed for the object's current storage class", code="InvalidObjectState", status=403
+        )
+
     # Taking away what was never there.
 
-    async def delete_bucket_encryption(self, caller: Caller, request: Request) -> Answer:
+    async def delete_bucket_website(self, caller: Caller, request: Request) -> Answer:
         await self._bucket(caller, request)
         return {}
 
-    async def delete_bucket_policy(self, caller: Caller, request: Request) -> Answer:
-        await self._bucket(caller, request)
-        return {}
-
-    async def delete_bucket_lifecycle(self, caller: Caller, request: Request) -> Answer:
+    async def delete_bucket_replication(self, caller: Caller, request: Request) -> Answer:
         await self._bucket(caller, request)
         return {}
 
     async def delete_bucket_cors(self, caller: Caller, request: Request) -> Answer:
         await self._bucket(caller, request)
         return {}
-
-    # Refused: it would be remembered and not done.
-
-    async def put_bucket_encryption(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Objects are stored as they are: server-side encryption is not available")
-
-    async def put_bucket_policy(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(
-            caller, request, "Bucket policies are not evaluated: the owning account has access, and nobody else"
-        )
-
-    async def put_bucket_lifecycle_configuration(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Lifecycle rules are not carried out: objects stay until they are deleted")
-
-    async def put_bucket_versioning(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Versioning is not available: an object has one version, the last one")
-
-    async def put_bucket_cors(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "CORS rules are not available")
-
-    async def put_bucket_website(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Static websites are not available")
-
-    async def put_bucket_replication(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Replication is not available")
-
-    async def put_bucket_logging(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Access logs of buckets are not available")
-
-    async def put_bucket_notification_configuration(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Bucket notifications are not available")
-
-    async def put_object_lock_configuration(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Object lock is not available")
-
-    async def delete_public_access_block(self, caller: Caller, request: Request) -> Answer:
-        await self._refuse(caller, request, "Public access is always blocked")
 
     async def _set_tags(self, caller: Caller, request: Request, tags: dict[str, str]) -> None:
         bucket = await self._bucket(caller, request)
@@ -195,10 +194,6 @@ class SettingOperations(BucketOperations):
     async def _none(self, caller: Caller, request: Request, code: str, message: str) -> NoReturn:
         bucket = await self._bucket(caller, request)
         raise ServiceError(message, code=code, status=404, BucketName=bucket.name)
-
-    async def _refuse(self, caller: Caller, request: Request, reason: str) -> NoReturn:
-        await self._bucket(caller, request)
-        raise NotImplementedHere(reason)
 
 
 def _only_the_owner(caller: Caller) -> Answer:

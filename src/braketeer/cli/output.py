@@ -1,0 +1,31 @@
+"""How commands print what they have found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def as_json(content: Any) -> None:
+    """For programs, and for eyes that do not mind."""
+    typer.echo(json.dumps(content, indent=2))
+
+
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """For eyes: one line an item, whole however narrow the terminal is; numbers to the right."""
+    table = Table(box=None, pad_edge=False)
+    items = list(rows)
+    for index, column in enumerate(columns):
+        right = any(isinstance(row[index], int) for row in items)
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for row in items:
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+    console = Console(highlight=False)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=10_000)).maximum)
+    console.print(table, soft_wrap=True)

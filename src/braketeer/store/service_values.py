@@ -1,0 +1,17 @@
+"""What all processes of a service must agree on, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from braketeer.store.tables import service_values
+
+
+def get_or_add(connection: Connection, name: str, value: Any) -> Any:
+    """The value of this name; the given one where there was none: by the primary key only one is ever the first."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(service_values).values(name=name, value=value).on_conflict_do_nothing())
+    return connection.execute(select(service_values.c.value).where(service_values.c.name == name)).scalar_one()
