@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -19,6 +20,8 @@ from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
+from braketeer.aws.model import Api
+from braketeer.aws.validation import validate
 from tests.contract.toys import TASK, Toys
 
 KEY = Credentials("AKIDOPERATOR", "secret")
@@ -252,3 +255,15 @@ def test_a_client_of_ec2_gets_ec2s_xml(connection: Connection) -> None:
     form = {"content_type": "application/x-www-form-urlencoded"}
     body = connection.send_signed("ec2", "POST", "/", b"Action=DescribeVpcs&Version=2016-11-15", **form).read()
     assert b"<Response><Errors><Error><Code>UnknownOperationException</Code><Message>Braketeer does not" in body
+
+
+def test_what_xml_cannot_hold_is_replaced_in_an_error(connection: Connection) -> None:
+    body = b"Action=ListRoles&MaxItems=%00%01"
+    answer = connection.send_signed("iam", "POST", "/", body, content_type="application/x-www-form-urlencoded")
+    text = ElementTree.fromstring(answer.read()).findtext(".//{*}Message") or ""
+    assert "Value '\ufffd\ufffd' at 'MaxItems'" in text
+
+
+def test_a_copys_source_may_be_encoded_as_a_whole() -> None:
+    shape = Api.load("s3").model.operation_model("CopyObject").input_shape
+    validate(shape, {"Bucket": "there", "Key": "k", "CopySource": "from%2Fa%20key"})

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from braketeer.domain.errors import ServiceUnavailableException, ValidationException
 from braketeer.store.group_commit import Transaction, reason
@@ -98,7 +98,7 @@ class PostgresqlServer:
                 connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": told})
             try:
                 begun.commit()
-            except OperationalError as problem:
+            except (OperationalError, InterfaceError) as problem:
                 if problem.connection_invalidated:
                     raise _CommitUnknown(problem) from problem
                 raise
@@ -109,7 +109,7 @@ class PostgresqlServer:
 class _CommitUnknown(Exception):
     """The connection was lost while it committed."""
 
-    def __init__(self, problem: OperationalError) -> None:
+    def __init__(self, problem: DBAPIError) -> None:
         super().__init__(reason(problem))
 
 
@@ -170,7 +170,7 @@ def _tried(attempt: Callable[[], T], what: str) -> T:
             return attempt()
         except DataError as problem:
             raise ValidationException(f"A value cannot be stored: {reason(problem)}") from problem
-        except (OperationalError, IntegrityError) as problem:
+        except (OperationalError, InterfaceError, IntegrityError) as problem:
             if tries == MOST_TRIES or not _passes(problem):
                 if isinstance(problem, IntegrityError):
                     raise
