@@ -28,7 +28,7 @@ demo: $(READY) ## Run the main job from an empty data directory to its result
 	$(BIN)/braketeer demo
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 test-fast: $(READY) ## Run the tests that need no service process
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract

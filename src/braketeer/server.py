@@ -26,10 +26,11 @@ from braketeer.admin.audit import AuditLines
 from braketeer.admin.costs import Costs
 from braketeer.admin.keys import Keys
 from braketeer.admin.routes import Route
+from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
 from braketeer.aws.verifier import Verifier
 from braketeer.config import SettingError, Settings, python_minor, throttle_limits
-from braketeer.data_directory import StartError, announced, bind, first_steps, locked
+from braketeer.data_directory import StartError, announced, first_steps, locked, open_database
 from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.prices import PriceFileError, Prices
 from braketeer.devices.prices import load as load_prices
@@ -47,10 +48,10 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, log_cleaning, migrations, quotas
+from braketeer.store import accounts, client_tokens, log_cleaning, quotas
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
-from braketeer.store.database import Database, Transaction
+from braketeer.store.database import Transaction
 from braketeer.store.keyring import Keyring
 from braketeer.store.secrets import load_or_create
 from braketeer.work import sandbox
@@ -70,6 +71,7 @@ WORKER_OVERHEAD_BYTES = 4 * 2**30  # address space that libraries map beside a t
 
 def serve(settings: Settings) -> None:
     """Run the service in the foreground until SIGINT or SIGTERM. Raises StartError."""
+    os.umask(0o077)  # whatever a start makes is its owner's alone, also in a directory that others may read
     uvicorn_loop = uvicorn.Config("", loop="auto").get_loop_factory()
     with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
         runner.run(_serve(settings))
@@ -107,9 +109,7 @@ class Service:
         limits = throttle_limits(settings.throttle)
         self._admits = Throttle(limits, time.monotonic).admits if limits is not None else None
         url = settings.database or f"sqlite:///{data_dir / 'braketeer.db'}"
-        migrations.upgrade(url)
-        self.database = Database(url)
-        bind(data_dir, self.database)
+        self.database = open_database(data_dir, url)
         used = self.database.read_now(lambda connection: accounts.account_exists(connection, DEFAULT_ACCOUNT_ID))
         self.secrets = load_or_create(data_dir / "secret.key", may_create=not used)
         self.clock = SystemClock()
@@ -209,6 +209,7 @@ class Service:
     async def start(self) -> None:
         """Everything that must be true before the first request; workers warm up meanwhile."""
         await self.keyring.start()
+        await self.program_check.load()
         await self.dispatcher.start(alone=self.database.is_sqlite)
         await self.jobs.start(alone=self.database.is_sqlite)
         self._background = [
@@ -285,7 +286,8 @@ async def _answer_requests(service: Service, listener: socket.socket) -> None:
         lifespan="off",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
-        http="httptools",
+        http=BoundedHttp,
+        ws="none",
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()

@@ -10,8 +10,6 @@ from botocore.exceptions import ClientError
 
 from tests.services import RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 def refusal(call: Any, **request: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as refused:

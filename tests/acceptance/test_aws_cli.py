@@ -10,8 +10,6 @@ import pytest
 from tests.acceptance.aws_cli import AwsCli
 from tests.services import BELL, ROLE, SV1, RunningService, openqasm
 
-pytestmark = pytest.mark.xdist_group("service")
-
 SCRIPT = "import json, os\nprint('hyperparameters', open(os.environ['AMZN_BRAKET_HP_FILE']).read())\n"
 BUCKET = "cli-bucket"
 

@@ -20,8 +20,6 @@ from tests.acceptance.aws_cli import AwsCli, second_version
 from tests.acceptance.members import braket_model
 from tests.services import BELL, ROLE, SV1, RunningService, openqasm, until
 
-pytestmark = pytest.mark.xdist_group("service")
-
 BUCKET = "cli-operations"
 HEAVY = "OPENQASM 3.0;\nqubit[24] q;\n" + "h q;\nctrl @ rx(0.3) q[0], q[23];\n" * 60
 # What has got members since Debian's version 2; for all else its requests are as they ever were.

@@ -22,8 +22,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from braketeer.cli.service import is_healthy
 from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm
 
-pytestmark = pytest.mark.xdist_group("service")
-
 DEEP = "OPENQASM 3.0;\nqubit q;\nrx(" + "(" * 50_000 + "1" + ")" * 50_000 + ") q;\n"
 ENDLESS = "OPENQASM 3.0;\nqubit q;\nfor int i in [0:1000000000] { for int j in [0:1000000000] { h q; } }\n"
 

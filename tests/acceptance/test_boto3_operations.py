@@ -17,8 +17,6 @@ from tests.acceptance.members import Members, braket_model, modelled
 from tests.reservations import MINE, book
 from tests.services import ACCOUNT, BELL, ROLE, SV1, RunningService, openqasm, running, until
 
-pytestmark = pytest.mark.xdist_group("boto3")
-
 BUCKET = "boto3-bucket"
 DM1 = SV1.replace("sv1", "dm1")
 ASSOCIATIONS = [{"arn": MINE, "type": "RESERVATION_TIME_WINDOW_ARN"}]

@@ -15,8 +15,6 @@ from botocore.loaders import Loader
 
 from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm, running
 
-pytestmark = pytest.mark.xdist_group("boto3")
-
 BUCKET = "searches"
 SLEEPS = b"import time\ntime.sleep(300)\n"
 

@@ -19,8 +19,6 @@ from braketeer.services.s3 import S3
 from braketeer.services.sts import Sts
 from tests.services import RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
-
 SERVED: dict[str, Any] = {"s3": S3, "iam": Iam, "logs": Logs, "ecr": Ecr, "sts": Sts}
 
 

@@ -16,8 +16,6 @@ import pytest
 from braketeer.cli.service import access_here, is_healthy, started
 from tests.services import SV1, RunningService, running, until
 
-pytestmark = pytest.mark.xdist_group("service")
-
 BELL = f"""
 from braket.aws import AwsDevice
 from braket.circuits import Circuit
@@ -362,4 +360,5 @@ def test_credentials_are_for_their_owner_only(service: RunningService) -> None:
         assert (service.data_dir / name).stat().st_mode & 0o777 == 0o600
     secret = service.access.secret_access_key.encode()
     for path in service.data_dir.glob("braketeer.db*"):
+        assert path.stat().st_mode & 0o777 == 0o600
         assert secret not in path.read_bytes()

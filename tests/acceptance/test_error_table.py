@@ -23,8 +23,6 @@ from braketeer.store.secrets import Secrets
 from tests.acceptance.members import braket_model
 from tests.services import ACCOUNT, BELL, GARNET, ROLE, SV1, RunningService, openqasm, running, until
 
-pytestmark = pytest.mark.xdist_group("errors")
-
 BUCKET = "errors"
 TN1 = SV1.replace("sv1", "tn1")
 MODEL = braket_model()

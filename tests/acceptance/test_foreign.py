@@ -21,7 +21,6 @@ from braketeer.server import Service
 from tests.acceptance.foreign_requests import GROUP, MARK, TRIES, Owned, Try, job_request, task_request
 from tests.services import SV1, RunningService, running, until
 
-pytestmark = pytest.mark.xdist_group("foreign")
 ALL = [(service, operation) for service, tries in TRIES.items() for operation in tries]
 DENIED = ("AccessDenied", "AccessDeniedException")
 

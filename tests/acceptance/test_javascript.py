@@ -13,7 +13,6 @@ from tests.services import ROLE, RunningService
 HERE = Path(__file__).parent / "javascript"
 NODE = shutil.which("node")
 pytestmark = [
-    pytest.mark.xdist_group("service"),
     pytest.mark.skipif(NODE is None, reason="there is no node on this machine"),
     pytest.mark.skipif(not (HERE / "node_modules").is_dir(), reason=f"`npm ci` has not been run in {HERE.name}/"),
 ]

@@ -13,8 +13,6 @@ from botocore.exceptions import ClientError
 from tests.acceptance.aws_cli import AwsCli
 from tests.services import ACCOUNT, ROLE, SV1, RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 def with_credentials(service: RunningService, name: str, credentials: dict[str, Any]) -> Any:
     return service.client(

@@ -27,8 +27,6 @@ from braketeer.store.database import opened
 from braketeer.store.secrets import Secrets
 from tests.services import ACCOUNT, RunningService, running
 
-pytestmark = pytest.mark.xdist_group("errors")
-
 # How a request of each service looks, by its protocol.
 FORMS: dict[str, tuple[str, str, str, dict[str, str], bytes]] = {
     "rest-json": ("braket", "POST", "/devices", {"Content-Type": "application/json"}, b'{"filters": []}'),

@@ -17,8 +17,6 @@ from obstore.store import S3Store
 
 from tests.services import RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
-
 ROOT = Path(__file__).parent.parent.parent
 UV = ROOT / ".uv" / "bin" / "uv"
 S3FS = Path(__file__).parent / "clients" / "s3fs_client.py"

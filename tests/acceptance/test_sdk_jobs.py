@@ -12,8 +12,6 @@ from braket.jobs import Framework, retrieve_image
 
 from tests.services import GARNET, SV1, RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
-
 ALGORITHM = textwrap.dedent(
     """
     import json, os

@@ -11,7 +11,6 @@ from braket.tracking import Tracker
 
 from tests.services import GARNET, SV1, RunningService
 
-pytestmark = pytest.mark.xdist_group("service")
 BELL = Circuit().h(0).cnot(0, 1)
 
 

@@ -20,8 +20,6 @@ from botocore.exceptions import ClientError
 from tests.postgresql import Cluster
 from tests.services import BELL, SV1, RunningService, has_ended, openqasm, until
 
-pytestmark = pytest.mark.xdist_group("several services")
-
 CALLERS = 50
 LEASE_SECONDS = 2
 Pair = tuple[RunningService, RunningService]

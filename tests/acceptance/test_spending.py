@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,31 @@ def test_the_life_of_a_limit(account: Account) -> None:
     for call in (braket.delete_spending_limit, braket.update_spending_limit):
         assert refusal(call, spendingLimitArn=arn)[:2] == ("ResourceNotFoundException", 404)
     assert refusal(braket.list_tags_for_resource, resourceArn=arn)[:2] == ("ResourceNotFoundException", 404)
+
+
+@pytest.mark.parametrize("end", ["253402300799.9999", "253402300799.99999999", "253402300800", "1e300"])
+def test_a_limit_ends_within_the_years_that_can_be_written(account: Account, end: str) -> None:
+    """Years with five digits are refused at once; a moment that is nearly one of them can be shown again."""
+    braket = account.client("braket")
+    sent = []
+
+    def write(params: dict[str, Any], **_: Any) -> None:
+        sent.append(params["body"].replace(b"4102444800", end.encode()))
+        params["body"] = sent[-1]
+
+    braket.meta.events.register("before-call.braket.CreateSpendingLimit", write)
+    period = {"startAt": 0, "endAt": 4102444800}
+    if end == "253402300799.9999":
+        braket.create_spending_limit(deviceArn=SV1, spendingLimit="0", timePeriod=period)
+        (found,) = braket.search_spending_limits()["spendingLimits"]
+        shown = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+        assert abs(found["timePeriod"]["endAt"] - shown) < timedelta(milliseconds=1)  # boto3 reads a float
+        assert "9999-12-31T23:59:59.999Z" in refusal(account.task, braket=braket)[2]
+    else:
+        refused = refusal(braket.create_spending_limit, deviceArn=SV1, spendingLimit="0", timePeriod=period)
+        assert refused[:2] == ("ValidationException", 400)
+        assert braket.search_spending_limits()["spendingLimits"] == []
+    assert end.encode() in sent[0]
 
 
 def test_times_are_numbers_in_a_period_and_texts_elsewhere(account: Account) -> None:

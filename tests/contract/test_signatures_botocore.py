@@ -218,6 +218,48 @@ def test_a_date_that_is_none() -> None:
     assert refusal(request, KEY)[:2] == ("IncompleteSignatureException", 403)
 
 
+@pytest.mark.parametrize(
+    ("date", "refusal_of_it"),
+    [
+        ("99991231T235959Z", "InvalidSignatureException"),
+        ("00010101T000000Z", "InvalidSignatureException"),
+        ("00000101T000000Z", "IncompleteSignatureException"),
+        ("20261332T256199Z", "IncompleteSignatureException"),
+    ],
+)
+@pytest.mark.parametrize("signer", [SigV4Auth, SigV4QueryAuth])
+def test_dates_at_the_ends_of_the_calendar(signer: Any, date: str, refusal_of_it: str) -> None:
+    request = sign(signer, KEY, ("braket", "us-west-2"), "GET", "/")
+    now = time.strftime("%Y%m%d", time.gmtime())
+    if signer is SigV4Auth:
+        request.headers["authorization"] = request.headers["authorization"].replace(now, date[:8])
+        request.headers["x-amz-date"] = date
+    else:
+        stamp = request.parameter("X-Amz-Date") or ""
+        request = Request("GET", "/", request.query.replace(stamp, date).replace(now, date[:8]), request.headers)
+    assert refusal(request, KEY)[:2] == (refusal_of_it, 403)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+        f"Mon, 01 Jan {'9' * 40} 00:00:00 GMT",
+        f"Mon, 01 Jan 2026 00:00:00 +{'9' * 40}",
+        "Mon, 01 Jan 2026 00:00:00 +9999",
+        "",
+        " ",
+        ",",
+        "Mon, 01",
+        "1 2 3 4:5:6:7",
+    ],
+)
+def test_a_date_header_that_is_no_time(date: str) -> None:
+    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=a/1/r/s/aws4_request, SignedHeaders=host, Signature=0"}
+    with pytest.raises(MalformedClaim):
+        read_claim(Request("GET", "/", "", headers | {"date": date}))
+
+
 def test_a_date_that_is_not_the_scopes() -> None:
     request = braket()
     request.headers["x-amz-date"] = "20000101T000000Z"

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
 from braketeer.domain.accounts import AccessKey, Caller, Role
 from braketeer.domain.errors import ValidationException
@@ -205,7 +206,9 @@ def serving(certificates: Path | None = None) -> Iterator[Toys]:
         toys.certificate = str(write_certificate(certificates))
         options = {"ssl_certfile": toys.certificate, "ssl_keyfile": str(certificates / "key.pem")}
     gateway = Gateway(services, find_key, max_body=1024 * 1024)
-    server = uvicorn.Server(uvicorn.Config(gateway, log_level="critical", lifespan="off", ws="none", **options))
+    server = uvicorn.Server(
+        uvicorn.Config(gateway, log_level="critical", lifespan="off", http=BoundedHttp, ws="none", **options)
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         toys.endpoint = f"http{'s' if certificates else ''}://localhost:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -25,18 +25,20 @@ from braketeer.devices.catalogue import Catalogue
 from braketeer.domain import arns
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.clock import SystemClock
-from braketeer.domain.errors import ConflictException, ValidationException
+from braketeer.domain.errors import ConflictException, ServiceUnavailableException, ValidationException
 from braketeer.domain.lifecycles import JobStatus, TaskStatus
 from braketeer.domain.s3_errors import BucketNotEmpty, NoSuchBucket, NoSuchUpload, PreconditionFailed
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.uploads import NamedPart
 from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.tags import Tags
-from braketeer.store import accounts, buckets, client_tokens, jobs, quantum_tasks, service_values, tables, tags
+from braketeer.store import accounts, buckets, client_tokens, jobs, quantum_tasks, service_values, tables, tags, topics
 from braketeer.store.database import Database, opened
 from braketeer.store.objects import Condition
 from braketeer.store.secrets import Secrets
+from braketeer.work import dispatcher as dispatcher_module
 from braketeer.work.dispatcher import Dispatcher
+from braketeer.work.workers import WorkerNotStarted
 
 CALLERS = 12
 ROUNDS = 6
@@ -233,12 +235,90 @@ def test_a_task_is_claimed_once_and_the_oldest_first(house: House) -> None:
         return claimed
 
     def claim_next(dispatcher: Dispatcher, transaction: Any) -> Any:
-        return dispatcher._claim_next(transaction, last_device=None, free_slots=1, free_memory=2**30)
+        return dispatcher._claim_next(transaction, last_device=None, free_slots=1, free_memory=2**30, kept=None).claim
 
     claimed = at_once(in_turn(house.databases, claim_all, 6))
     assert sorted(task_id for mine in claimed for task_id in mine) == sorted(queued)
     for mine in claimed:
         assert mine == sorted(mine, key=queued.index)
+
+
+@pytest.mark.parametrize("trouble", ["no worker", "no room for the result"])
+def test_a_cancel_is_heard_while_a_run_ends_in_trouble(
+    house: House, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """Each of these troubles is waited for before the task is given back; no lease (60 s) has to end for the cancel."""
+    monkeypatch.setattr(dispatcher_module, "PAUSE_AFTER_TROUBLE_SECONDS", 100)
+    waits = asyncio.Event()
+
+    async def fail(*_: Any) -> None:
+        asyncio.get_running_loop().call_later(0.05, waits.set)
+        raise WorkerNotStarted("no memory") if trouble == "no worker" else ServiceUnavailableException("full")
+
+    async def cancel() -> None:
+        dispatcher = a_dispatcher(house)
+        monkeypatch.setattr(dispatcher, "_compute", fail)
+        await dispatcher.start(alone=True)
+        try:
+            await asyncio.wait_for(waits.wait(), 20)
+            with house.databases[0].topics.subscribe(topics.task(task_id)) as news:
+                await house.databases[0].write(ask_to_cancel)
+                async with asyncio.timeout(20):
+                    while row()["status"] != "CANCELLED":
+                        await news.wait(1)
+        finally:
+            await dispatcher.close()
+
+    def ask_to_cancel(tx: Any) -> None:
+        assert quantum_tasks.request_cancel(tx.connection, task_id, 0) is TaskStatus.RUNNING
+        tx.notify(topics.CANCELLATIONS)
+
+    def row() -> Any:
+        return house.read(lambda c: quantum_tasks.get(c, task_id))
+
+    task_id = house.task()
+    asyncio.run(cancel())
+
+
+def test_a_claim_is_given_back_though_it_was_being_written_when_the_service_stopped(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, go_on = threading.Event(), threading.Event()
+    claim = quantum_tasks.claim
+
+    def claim_slowly(*arguments: Any) -> Any:
+        found = claim(*arguments)
+        claimed.set()
+        assert go_on.wait(20)
+        return found
+
+    async def stop() -> None:
+        dispatcher = a_dispatcher(house)
+        await dispatcher.start(alone=True)
+        await asyncio.to_thread(claimed.wait, 20)
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        with house.databases[-1].topics.subscribe(topics.TASKS) as others:
+            await dispatcher.close()
+            assert await others.wait(5)  # another service finds it at once
+
+    task_id = house.task()
+    monkeypatch.setattr(quantum_tasks, "claim", claim_slowly)
+    asyncio.run(stop())
+    row = house.read(lambda c: quantum_tasks.get(c, task_id))
+    assert (row["status"], row["lease_owner"]) == ("QUEUED", None)
+
+
+def a_dispatcher(house: House) -> Dispatcher:
+    """With one worker, which is not started before there is a task."""
+    return Dispatcher(
+        house.databases[0],
+        house.objects[0],
+        Catalogue(2**30),
+        house.clock,
+        slots=1,
+        memory_bytes=2**30,
+        worker_memory_bytes=2**30,
+    )
 
 
 def test_a_cancel_that_was_accepted_holds(house: House) -> None:

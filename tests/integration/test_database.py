@@ -4,13 +4,18 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import format_exception
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
 
 from braketeer.domain.errors import ServiceUnavailableException, ValidationException
-from braketeer.store import migrations, tags
-from braketeer.store.database import Database, opened
+from braketeer.store import migrations, tables, tags
+from braketeer.store.database import Database, Transaction, opened
+from braketeer.store.group_commit import reason
+from braketeer.store.statements import Statement
 from braketeer.store.tables import metadata
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -139,3 +144,25 @@ def test_trouble_of_the_database_is_nobodys_mistake(database: Database) -> None:
         database.read_now(lambda connection: connection.execute(text("SELECT * FROM no_such_table")))
     with pytest.raises(ServiceUnavailableException):
         database.write_now(lambda tx: tx.connection.execute(text("INSERT INTO no_such_table VALUES (1)")))
+
+
+@pytest.mark.parametrize("statement", [insert(tables.tags), Statement(insert(tables.tags))])
+def test_neither_errors_nor_the_log_hold_what_rows_hold(
+    database_url: str, statement: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = {"resource_arn": "the-arn", "key": "k", "value": "the-value"}
+
+    def put(transaction: Transaction) -> None:
+        for _ in range(2):
+            if isinstance(statement, Statement):
+                statement.run(transaction.connection, row)
+            else:
+                transaction.connection.execute(statement, row)
+
+    caplog.set_level("DEBUG")
+    with opened(database_url) as database, pytest.raises(IntegrityError) as refused:
+        database.write_now(put)
+    traceback = "".join(format_exception(refused.value))
+    for said in (traceback, reason(refused.value), caplog.text):
+        assert "the-value" not in said
+        assert "the-arn" not in said

@@ -215,3 +215,21 @@ def test_a_job_is_found_by_its_token(database: Database) -> None:
     assert found is not None
     assert found["id"] == job_id
     assert database.read_now(lambda connection: jobs.by_token(connection, "another")) is None
+
+
+def test_a_service_extends_the_leases_of_what_it_follows_and_ends_all_that_it_has(database: Database) -> None:
+    followed, unheard, others = (add(database) for _ in range(3))
+    for owner in ("ours", "ours", "theirs"):
+        database.write_now(lambda tx, owner=owner: jobs.claim_next(tx.connection, 5, 9, owner, 60))  # type: ignore[misc]
+
+    def leases() -> list[int]:
+        return [get(database, job_id)["lease_until"] for job_id in (followed, unheard, others)]
+
+    extended = database.write_now(lambda tx: jobs.extend_leases(tx.connection, [followed, others], "ours", 90))
+    assert (extended, leases()) == ([followed], [90, 60, 60])
+    taken = database.write_now(lambda tx: jobs.take_over(tx.connection, "ours", 99, 61))
+    assert [job["id"] for job in taken] == [unheard, others]
+    database.write_now(lambda tx: jobs.end_leases(tx.connection, "theirs"))
+    assert leases() == [90, 99, 99]
+    database.write_now(lambda tx: jobs.end_leases(tx.connection, "ours"))
+    assert leases() == [0, 0, 0]

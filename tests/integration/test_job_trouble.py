@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from braketeer.store import logs
 from braketeer.work import job_follower, jobs
 from braketeer.work.job_folder import Credentials, Ending, JobFolder, now_ms
 from tests.integration.job_host import BUCKET, JobHost, until
+from tests.postgresql import Cluster
 
 ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)\n"
 NAMES = """
@@ -268,3 +270,72 @@ def test_folders_of_ended_jobs_are_kept_for_a_week_where_they_are_needed(
     start()
     left = until(lambda: {path.name for path in folder.iterdir() if path.is_dir()}, lambda found: len(found) <= 2)
     assert left == {"unsaved", "lost"}
+
+
+@pytest.fixture
+def several(tmp_path: Path, postgresql: Cluster) -> Iterator[Callable[..., JobHost]]:
+    """Starts hosts that share a PostgreSQL database and a folder, and closes them at the end."""
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgresql.database())
+
+        def begin(**settings: Any) -> JobHost:
+            host = JobHost(tmp_path, "none", database_url=url, **settings)
+            stack.callback(host.close)
+            return host.start()
+
+        yield begin
+
+
+def test_a_job_whose_claim_was_not_heard_of_is_run_all_the_same(
+    several: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection to the database was lost after the commit, before the answer."""
+    claim, lost = jobs.JobSupervisor._claim_next, []
+
+    async def unheard(supervisor: jobs.JobSupervisor) -> Any:
+        job = await claim(supervisor)
+        if job is not None and not lost:
+            lost.append(job["id"])
+            raise ServiceUnavailableException("The database cannot write")
+        return job
+
+    monkeypatch.setattr(jobs.JobSupervisor, "_claim_next", unheard)
+    host = several(lease_seconds=1)
+    job_id = host.create("print(1)")
+    assert host.ended(job_id, 30)["status"] == "COMPLETED"
+    assert lost == [job_id]
+
+
+@pytest.mark.parametrize(("module", "name"), [(rows, "claim_next"), (jobs, "_spawn")])
+def test_a_stop_lets_go_of_a_job_once_it_is_claimed_and_its_runner_started(
+    several: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    host, order = several(), []
+    step, end_leases = getattr(module, name), rows.end_leases
+    entered, go = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        entered.set()
+        go.wait(30)
+        try:
+            return step(*arguments)
+        finally:
+            order.append("done")
+
+    def let_go(*arguments: Any) -> None:
+        order.append("let go")
+        end_leases(*arguments)
+
+    monkeypatch.setattr(module, name, slowly)
+    monkeypatch.setattr(rows, "end_leases", let_go)
+    job_id = host.create("print(1)")
+    assert entered.wait(30)
+    stopping = threading.Thread(target=host.stop)
+    stopping.start()
+    time.sleep(0.5)
+    go.set()
+    stopping.join()
+    assert order[-2:] == ["done", "let go"]
+    row = host.job(job_id)
+    assert (row["status"], row["lease_until"]) == ("RUNNING", 0)
+    assert several().ended(job_id, 30)["status"] == "COMPLETED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from sqlalchemy import func, select
 
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.errors import ServiceError
-from braketeer.services.logs import Logs, filters, query_runs
+from braketeer.services.logs import Logs, filters, queries, query_runs
 from braketeer.store import log_cleaning, log_scans, logs
 from braketeer.store.database import Database
 from braketeer.store.tables import log_events
@@ -565,6 +566,23 @@ def test_a_query_survives_a_restart_and_pages(database: Database, client: Client
     assert first["statistics"]["recordsMatched"] == first["statistics"]["recordsScanned"] == 5
     assert _refused(again.stop_query, queryId=started["queryId"]) == "InvalidParameterException"
     assert _refused(again.stop_query, queryId="unknown") == "ResourceNotFoundException"
+
+
+def test_the_results_of_a_query_are_written_beside_the_requests(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers: set[threading.Thread] = set()
+
+    def result(*of: Any) -> list[dict[str, str]]:
+        writers.add(threading.current_thread())
+        return real(*of)
+
+    real = queries._result
+    monkeypatch.setattr(queries, "_result", result)
+    _log(database, *((number, f"n{number}") for number in range(5)))
+    started = client.start_query(logGroupName=GROUP, startTime=0, endTime=1, queryString="fields @message")
+    assert len(client.get_query_results(queryId=started["queryId"])["results"]) == 5
+    assert writers and threading.current_thread() not in writers
 
 
 @pytest.mark.parametrize(("order", "limit"), [("asc", 7), ("desc", 7), ("asc", 10_000), ("desc", 3)])

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import random
+import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -17,10 +18,13 @@ from typing import Any
 import pytest
 
 from braketeer.domain.clock import SystemClock
+from braketeer.domain.encryption import AES256
 from braketeer.domain.errors import ConflictException, ServiceError
+from braketeer.objects import embedded
 from braketeer.objects.checksums import Digests
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.intake import SMALL
+from braketeer.objects.uploads import NamedPart
 from braketeer.store import buckets, objects
 from braketeer.store.database import Database, Transaction
 from braketeer.store.objects import Condition
@@ -34,16 +38,23 @@ LARGE = bytes(range(256)) * 8192  # 2 MiB
 class House:
     """The storage with its folder, and a way to look at what lies there."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, *, shared: bool = False) -> None:
         self.folder = folder
         self.database = Database(database_url)
         for name, account in (("bucket", OWNER), ("other", OWNER), ("foreign", "111111111111")):
             bucket = buckets.Bucket(name, account, "us-east-1", {}, 0)
             self.database.write_now(lambda tx, bucket=bucket: buckets.create(tx.connection, bucket))
-        self.objects = EmbeddedObjects(self.database, folder / "objects", SystemClock(), Secrets(b"0" * 43 + b"="))
+        secrets = Secrets(b"0" * 43 + b"=")
+        self.objects = EmbeddedObjects(self.database, folder / "objects", SystemClock(), secrets, shared=shared)
 
     def files(self) -> list[Path]:
         return [path for path in (self.folder / "objects").rglob("*") if path.is_file()]
+
+    def age(self) -> None:
+        """Make everything count as written more than an hour ago."""
+        old = time.time() - 3700
+        for path in self.files():
+            os.utime(path, (old, old))
 
     def settled(self, count: int) -> bool:
         """Whether there are that many files; deleting happens in the background, so it waits a while."""
@@ -56,6 +67,13 @@ class House:
     def close(self) -> None:
         self.objects.close()
         self.database.close()
+
+
+@pytest.fixture
+def shared_house(tmp_path: Path, database_url: str) -> Iterator[House]:
+    house = House(tmp_path, database_url, shared=True)
+    yield house
+    house.close()
 
 
 @pytest.fixture
@@ -373,13 +391,175 @@ def test_garbage_is_what_no_row_names(house: House) -> None:
         begun = house.folder / "objects" / "incoming" / "crashed"
         begun.write_bytes(b"half")
         assert await house.objects.collect_garbage() == 0, "all of it is younger than an hour"
-        old = time.time() - 3700
-        for path in house.files():
-            os.utime(path, (old, old))
+        house.age()
         assert await house.objects.collect_garbage() == 2
         assert house.settled(2)
         assert await house.objects.read("bucket", "k") == LARGE
         assert await house.objects.collect_garbage() == 0
+
+    run(story())
+
+
+def test_garbage_of_a_shared_folder_goes_when_it_was_found_twice(shared_house: House) -> None:
+    house = shared_house
+
+    async def story() -> None:
+        for key in ("kept", "k"):
+            await house.objects.put("bucket", key, LARGE)
+        await house.objects.delete("bucket", "k")
+        house.objects._threads.submit(lambda: None).result()  # behind what dates the file anew
+        assert await house.objects.collect_garbage() == 0
+        house.age()
+        assert await house.objects.collect_garbage() == 0
+        assert len(house.files()) == 2
+        assert await house.objects.collect_garbage() == 1
+        assert len(house.files()) == 1, "as many as were counted, and at once"
+        assert await house.objects.read("bucket", "kept") == LARGE
+
+    run(story())
+
+
+async def of_two_parts(house: House) -> bytes:
+    """The bytes of a new object ``bucket/k`` in two files."""
+    first = LARGE * 3
+    upload = await house.objects.uploads.create("bucket", "k")
+    parts = [await house.objects.uploads.put_part(upload, n, data) for n, data in ((1, first), (2, b"end"))]
+    named = [NamedPart(part.number, part.etag, {}) for part in parts]
+    await house.objects.uploads.complete("bucket", "k", upload.id, named)
+    return first + b"end"
+
+
+def test_files_of_a_copy_on_its_way_are_no_garbage(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a long copy get old before a row names them, and collections of garbage come by."""
+
+    async def story() -> None:
+        whole = await of_two_parts(house)
+        key = await house.objects.keys.named(OWNER, AES256)
+        receive, change = house.objects._intake.receive, house.objects._change
+
+        async def receive_late(*arguments: Any, **options: Any) -> Any:
+            house.age()
+            await house.objects.collect_garbage()
+            return await receive(*arguments, **options)
+
+        async def change_late(work: Any) -> Any:
+            house.age()
+            await house.objects.collect_garbage()
+            return await change(work)
+
+        monkeypatch.setattr(house.objects._intake, "receive", receive_late)
+        monkeypatch.setattr(house.objects, "_change", change_late)
+        await house.objects.copy(("bucket", "k"), ("bucket", "copy"), encryption=key)
+        assert await house.objects.read("bucket", "copy") == whole
+        assert house.objects._prepared == set()
+        assert len(house.files()) == 4
+
+    run(story())
+
+
+def test_another_process_takes_no_file_of_a_copy_on_its_way(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows nothing of the copy but how old the files are."""
+    house = shared_house
+    secrets = Secrets(b"0" * 43 + b"=")
+    other = EmbeddedObjects(house.database, house.folder / "objects", SystemClock(), secrets, shared=True)
+    monkeypatch.setattr(embedded, "_DATED_ANEW_AFTER_SECONDS", 0)
+
+    async def story() -> None:
+        whole = await of_two_parts(house)
+        key = await house.objects.keys.named(OWNER, AES256)
+        receive, change = house.objects._intake.receive, house.objects._change
+
+        async def receive_slowly(*arguments: Any, **options: Any) -> Any:
+            received = await receive(*arguments, **options)
+            house.age()
+            return received
+
+        async def change_late(work: Any) -> Any:
+            await other.collect_garbage()
+            await other.collect_garbage()
+            return await change(work)
+
+        monkeypatch.setattr(house.objects._intake, "receive", receive_slowly)
+        monkeypatch.setattr(house.objects, "_change", change_late)
+        await house.objects.copy(("bucket", "k"), ("bucket", "copy"), encryption=key)
+        assert await house.objects.read("bucket", "copy") == whole
+
+    run(story())
+    other.close()
+
+
+def test_a_copy_that_fails_on_its_way_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        await of_two_parts(house)
+        key = await house.objects.keys.named(OWNER, AES256)
+        read = house.objects._files.read
+
+        def read_badly(name: str, offset: int, length: int) -> bytes:
+            if length == 3:
+                raise OSError(errno.EIO, "the second file cannot be read")
+            return read(name, offset, length)
+
+        monkeypatch.setattr(house.objects._files, "read", read_badly)
+        failed = await refusal(house.objects.copy(("bucket", "k"), ("bucket", "copy"), encryption=key))
+        assert failed == ("ServiceUnavailable", 503)
+        assert house.settled(2)
+        assert house.objects._prepared == set()
+
+    run(story())
+
+
+def test_a_source_that_comes_and_goes_while_it_is_copied(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is put when the copy has found nothing to lock, and deleted between the look at its row and at its files."""
+    if house.database.is_sqlite:
+        pytest.skip("SQLite has one writer: nothing comes between")
+    lock, look = objects.lock, objects._files
+    others: list[Any] = [
+        lambda: run(house.objects.put("bucket", "k", LARGE)),
+        lambda: run(house.objects.delete("bucket", "k")),
+    ]
+
+    def other() -> None:
+        if others:
+            work = others.pop(0)
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+
+    copying = threading.local()
+
+    def lock_before(connection: Any, bucket: str, key: str) -> bool:
+        held = lock(connection, bucket, key)
+        if getattr(copying, "here", False) and len(others) == 2:
+            other()
+        return held
+
+    def look_after(connection: Any, bucket: str, key: str) -> Any:
+        if getattr(copying, "here", False) and len(others) == 1:
+            other()
+        return look(connection, bucket, key)
+
+    monkeypatch.setattr(objects, "lock", lock_before)
+    monkeypatch.setattr(objects, "_files", look_after)
+    write = house.database.write
+
+    async def write_copy(work: Any) -> Any:
+        def marked(tx: Transaction) -> Any:
+            copying.here = True
+            try:
+                return work(tx)
+            finally:
+                copying.here = False
+
+        return await write(marked)
+
+    async def story() -> None:
+        monkeypatch.setattr(house.database, "write", write_copy)
+        assert await refusal(house.objects.copy(("bucket", "k"), ("bucket", "copy"))) == ("NoSuchKey", 404)
+        monkeypatch.undo()
+        assert others == []
+        assert not await house.objects.exists("bucket", "copy")
 
     run(story())
 

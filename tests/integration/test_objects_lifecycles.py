@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from braketeer.domain.object_lifecycles import DAY_MS
+from braketeer.objects import lifecycles
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.lifecycles import Lifecycles
-from braketeer.store import buckets
+from braketeer.store import buckets, object_lifecycles, objects, tables
 from braketeer.store.database import Database
 from braketeer.store.objects import Details
 from braketeer.store.secrets import Secrets
@@ -40,6 +42,13 @@ class House:
     def rules(self, *rules: dict[str, object]) -> None:
         kept = {"rules": [{"Status": "Enabled", **rule} for rule in rules]}
         self.database.write_now(lambda tx: buckets.set_lifecycle(tx.connection, "bucket", kept))
+
+    def no_rules(self) -> None:
+        self.database.write_now(lambda tx: buckets.set_lifecycle(tx.connection, "bucket", None))
+
+    def give_away(self) -> None:
+        """The bucket, with all it holds and its rules, is another account's now."""
+        self.database.write_now(lambda tx: tx.connection.execute(tables.buckets.update().values(account="1" * 12)))
 
     async def keys(self) -> list[str]:
         return [entry.key for entry in (await self.objects.page("bucket")).entries]
@@ -109,5 +118,69 @@ def test_uploads_are_given_up(house: House) -> None:
         assert await house.lifecycles.carry_out() == 1
         left = await house.objects.uploads.unfinished("bucket", limit=10)
         assert [upload.key for upload in left] == ["u/2", "v/1"]
+
+    asyncio.run(story())
+
+
+TAGGED: dict[str, object] = {"Filter": {"Tag": {"Key": "keep", "Value": "no"}}, "Expiration": {"Days": 1}}
+ABORTING: dict[str, object] = {"Filter": {"Prefix": "u/"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+
+
+def tag_anew(house: House) -> None:
+    house.database.write_now(lambda tx: objects.set_tags(tx.connection, "bucket", "k", None, {"keep": "yes"}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        House.no_rules,
+        lambda house: house.rules(TAGGED | {"Status": "Disabled"}),
+        lambda house: house.rules(TAGGED | {"Filter": {"Prefix": "other"}}),
+        House.give_away,
+        tag_anew,
+    ],
+    ids=["no rules", "disabled", "another rule", "another owner", "other tags"],
+)
+def test_what_no_rule_covers_any_more_is_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[House], None]
+) -> None:
+    """The change comes when the object has just been found."""
+    find = object_lifecycles.old_objects
+
+    def find_and_change(*arguments: Any, **options: Any) -> Any:
+        found = find(*arguments, **options)
+        change(house)
+        return found
+
+    async def story() -> None:
+        house.rules(TAGGED)
+        await house.objects.put("bucket", "k", b"x", details=Details(tags={"keep": "no"}))
+        house.clock.now = START + 2 * DAY_MS
+        monkeypatch.setattr(object_lifecycles, "old_objects", find_and_change)
+        assert await house.lifecycles.carry_out() == 0
+        assert await house.keys() == ["k"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("change", [House.no_rules, House.give_away], ids=["no rules", "another owner"])
+def test_an_upload_that_no_rule_covers_any_more_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[House], None]
+) -> None:
+    find = object_lifecycles.old_uploads
+
+    def find_and_change(*arguments: Any, **options: Any) -> Any:
+        found = find(*arguments, **options)
+        change(house)
+        return found
+
+    async def story() -> None:
+        house.rules(ABORTING)
+        upload = await house.objects.uploads.create("bucket", "u/1")
+        house.clock.now = START + 2 * DAY_MS
+        monkeypatch.setattr(object_lifecycles, "old_uploads", find_and_change)
+        monkeypatch.setattr(lifecycles, "_AT_A_TIME", 1)  # so that the round would look for more
+        assert await house.lifecycles.carry_out() == 0
+        assert await house.objects.uploads.find("bucket", "u/1", upload.id) == upload
 
     asyncio.run(story())

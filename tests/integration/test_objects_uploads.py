@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from braketeer.domain.clock import SystemClock
 from braketeer.domain.errors import ServiceError
+from braketeer.objects import uploads
 from braketeer.objects.checksums import Digests
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.uploads import SMALLEST_PART, Claims, NamedPart
@@ -195,5 +197,31 @@ def test_uploads_and_parts_are_listed_in_order(storage: EmbeddedObjects) -> None
         assert [one.key for one in await storage.uploads.unfinished("bucket", prefix="k", limit=10)] == ["k"]
         _, found = await storage.uploads.parts("bucket", "k", upload.id, after=2, limit=1)
         assert found == parts[1:2]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_many_parts_are_put_together_beside_the_event_loop(
+    storage: EmbeddedObjects, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    threads: set[int] = set()
+    used, etag_of_parts = uploads._used, uploads.etag_of_parts
+
+    def noting(work: Any) -> Any:
+        def note(*arguments: Any) -> Any:
+            threads.add(threading.get_ident())
+            return work(*arguments)
+
+        return note
+
+    async def story() -> None:
+        upload, parts = await begun(storage)
+        monkeypatch.setattr(uploads, "_MANY_PARTS", 2 if many else 3)
+        monkeypatch.setattr(uploads, "_used", noting(used))
+        monkeypatch.setattr(uploads, "etag_of_parts", noting(etag_of_parts))
+        await storage.uploads.complete("bucket", "k", upload.id, named(parts))
+        assert len(threads) == 1
+        assert (threading.get_ident() in threads) != many
 
     asyncio.run(story())

@@ -1,6 +1,8 @@
 """What PostgreSQL adds to the database's promises: several processes, a server that goes away, transactions at once."""
 
 import asyncio
+import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -9,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from braketeer.data_directory import StartError, bind
+from braketeer.data_directory import DIRECTORY, INSTALLATION, StartError, bind, open_database
 from braketeer.domain.errors import ServiceUnavailableException, ValidationException
-from braketeer.store import migrations, tags
-from braketeer.store.database import Database, Transaction, opened
+from braketeer.store import migrations, service_values, tags
+from braketeer.store.database import Database, Transaction, engine_for, opened
 from braketeer.store.postgresql_listener import LONGEST_PAYLOAD, payloads
 from tests.postgresql import Cluster
 
@@ -235,6 +237,42 @@ def test_a_constraint_that_stays_broken_is_a_defect(database: Database) -> None:
         database.write_now(lambda tx: tx.connection.execute(text("INSERT INTO tags VALUES ('a', 'k', 'v')")))
 
 
+def test_who_waits_for_a_row_too_long_is_told(database: Database, database_url: str) -> None:
+    put(database, "a", k="0")
+    holds, let_go = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        tx.connection.execute(text("SELECT FROM tags WHERE resource_arn = 'a' FOR UPDATE"))
+        holds.set()
+        assert let_go.wait(60)
+
+    change = text("UPDATE tags SET value = '1' WHERE resource_arn = 'a'")
+    with ThreadPoolExecutor(1) as pool, opened(f"{database_url}&options=-c%20lock_timeout%3D50ms") as impatient:
+        holder = pool.submit(database.write_now, hold)
+        assert holds.wait(60)
+        try:
+            with pytest.raises(ServiceUnavailableException, match="lock timeout"):
+                impatient.write_now(lambda tx: tx.connection.execute(change))
+        finally:
+            let_go.set()
+            holder.result()
+        impatient.write_now(lambda tx: tx.connection.execute(change))
+    assert of(database, "a") == {"k": "1"}
+
+
+def test_the_server_watches_over_every_session_but_the_one_that_migrates(database: Database, database_url: str) -> None:
+    names = ("lock_timeout", "idle_in_transaction_session_timeout")
+
+    def show(connection: Any) -> list[str]:
+        return [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names]
+
+    assert database.read_now(show) == database.write_now(lambda tx: show(tx.connection)) == ["10s", "30s"]
+    migrating = engine_for(database_url)
+    with migrating.connect() as connection:
+        assert show(connection) == ["0", "0"]
+    migrating.dispose()
+
+
 def test_what_text_cannot_hold_is_refused(database: Database) -> None:
     with pytest.raises(ValidationException, match="NUL"):
         put(database, "a", k="a\0b")
@@ -284,10 +322,56 @@ def test_a_directory_belongs_to_one_database(database: Database, postgresql: Clu
         with opened(url) as another:
             with pytest.raises(StartError, match="another database"):
                 bind(tmp_path, another)
+            assert another.read_now(lambda connection: service_values.of(connection, [INSTALLATION, DIRECTORY])) == {}
             (tmp_path / "sqlite").mkdir()
             (tmp_path / "sqlite" / "braketeer.db").touch()
             with pytest.raises(StartError, match="on SQLite"):
                 bind(tmp_path / "sqlite", another)
+
+
+def test_a_database_belongs_to_one_directory(database: Database, tmp_path: Path) -> None:
+    """Services in two would each delete the files of the other's objects."""
+    first, second, older = (tmp_path / name for name in ("first", "second", "older"))
+    for folder in (first, second, older):
+        folder.mkdir()
+    bind(first, database)
+    known = json.loads((first / "database.json").read_text())
+    (older / "database.json").write_text(json.dumps({"kind": known["kind"], "id": known["id"]}))
+    for folder in (second, older):
+        before = sorted(path.read_text() for path in folder.iterdir())
+        with pytest.raises(StartError, match="another data directory"):
+            bind(folder, database)
+        assert sorted(path.read_text() for path in folder.iterdir()) == before
+    shutil.copy(first / "database.json", second)  # a whole copy, of which one may be used
+    bind(second, database)
+
+
+def test_a_directory_from_before_it_had_an_id_is_the_first_that_gets_one(database: Database, tmp_path: Path) -> None:
+    bind(tmp_path, database)
+    path = tmp_path / "database.json"
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps({"kind": known["kind"], "id": known["id"]}))
+    database.write_now(lambda tx: tx.connection.execute(text("DELETE FROM service_values WHERE name LIKE 'data%'")))
+    for _ in range(2):
+        bind(tmp_path, database)
+    assert json.loads(path.read_text())["id"] == known["id"]
+    assert json.loads(path.read_text())["directory"] != known["directory"]
+
+
+def test_nothing_is_changed_in_a_database_that_is_not_the_directorys(
+    database: Database, postgresql: Cluster, tmp_path: Path
+) -> None:
+    bind(tmp_path, database)
+    with postgresql.new_database() as url:
+        with pytest.raises(StartError, match="another database"):
+            open_database(tmp_path, url)
+        engine = engine_for(url)
+        with engine.connect() as connection:
+            assert inspect(connection).get_table_names() == []
+        engine.dispose()
+    with pytest.raises(StartError, match="on PostgreSQL"):
+        open_database(tmp_path, f"sqlite:///{tmp_path / 'braketeer.db'}")
+    assert [path.name for path in tmp_path.iterdir()] == ["database.json"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1/x", "nowhere.invalid/x", "127.0.0.1:1/x?no_such_option=1"])

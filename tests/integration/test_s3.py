@@ -484,3 +484,22 @@ def test_an_upload_that_breaks_off_stores_nothing(s3: Any, bucket: str) -> None:
     connection.close()
     time.sleep(0.2)
     assert refusal(lambda: s3.get_object(Bucket=bucket, Key="k")) == ("NoSuchKey", 404)
+
+
+@pytest.mark.parametrize("part", [False, True], ids=["object", "part"])
+def test_a_body_of_unknown_length_is_refused_unread(url: str, s3: Any, bucket: str, part: bool) -> None:
+    params: dict[str, Any] = {"Bucket": bucket, "Key": "k"}
+    if part:
+        params |= {"UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"], "PartNumber": 1}
+    signed = s3.generate_presigned_url("upload_part" if part else "put_object", Params=params)
+    target = signed.removeprefix(url)
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)) as connection:
+        connection.putrequest("PUT", target)
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        connection.send(b"4\r\ndata\r\n")  # and it would go on
+        answer = connection.getresponse()
+        assert (answer.status, b"<Code>MissingContentLength</Code>" in answer.read()) == (411, True)
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc)) as connection:
+        connection.request("PUT", target, b"data")
+        assert connection.getresponse().status == 200

@@ -352,12 +352,37 @@ def test_tasks_from_before_the_limit_do_not_count(bench: Bench) -> None:
     early = bench.task()
     bench.clock.now += 1
     bench.create("0")
-    held_up = bench.task(created_at=NOW)  # its request came before the limit's, its transaction after
-    for task in (early, held_up):
-        bench.claim(task)
-        bench.finish(task)
-        assert bench.row(task)["cost"] == COST
+    bench.claim(early)
+    bench.finish(early)
+    assert bench.row(early)["cost"] == COST
     assert spends(bench) == ("0", "0")
+
+
+def test_a_limit_holds_for_a_service_whose_clock_is_behind(bench: Bench) -> None:
+    """And what it counts is what an update of its period counts, and what is settled when the task ends."""
+    bench.clock.now = NOW + 60_000
+    arn = bench.create("1.20")
+    bench.clock.now = NOW
+    task, other = bench.task(), bench.task()
+    assert bench.row(task)["created_at"] == NOW + 60_000
+    refused("ValidationException", bench.task)
+    assert spends(bench) == ("1.2000000000", "0")
+    bench.update(arn, timePeriod={"startAt": moment(NOW + 60_000), "endAt": moment(NOW + 90_000)})
+    assert spends(bench) == ("1.2000000000", "0")
+    bench.claim(task)
+    bench.finish(task)
+    bench.cancel(other)
+    assert spends(bench) == ("0", "0.6000000000")
+
+
+def test_a_limit_may_end_at_the_last_moment_there_is(bench: Bench) -> None:
+    last = datetime(9999, 12, 31, 23, 59, 59, 999_900, tzinfo=UTC)
+    arn = bench.create("0", timePeriod={"startAt": moment(NOW), "endAt": last})
+    shown = last.replace(microsecond=999_000)
+    assert bench.the_limit()["timePeriod"]["endAt"] == shown
+    assert "end time: 9999-12-31T23:59:59.999Z" in refused("ValidationException", bench.task)
+    bench.update(arn, timePeriod={"startAt": moment(NOW), "endAt": last})
+    assert bench.the_limit()["timePeriod"]["endAt"] == shown
 
 
 def test_a_limit_that_is_gone_is_missed_by_nobody(bench: Bench) -> None:

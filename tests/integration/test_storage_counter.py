@@ -205,6 +205,22 @@ def test_no_more_than_the_quota(house: House) -> None:
     asyncio.run(story())
 
 
+def test_an_upload_is_completed_under_a_quota_that_was_lowered(house: House) -> None:
+    """It adds nothing: the parts were counted when they came."""
+
+    async def story() -> None:
+        store = house.objects
+        upload = await store.uploads.create("one", "m")
+        parts = [await store.uploads.put_part(upload, number, b"x" * 50_000) for number in (1, 2)]
+        house.allow(10)
+        await store.uploads.complete("one", "m", upload.id, [NamedPart(2, parts[1].etag, {})])
+        assert house.counted() == (50_000, 50_000)
+        with pytest.raises(ServiceQuotaExceededException):
+            await store.put("one", "a", b"x")
+
+    asyncio.run(story())
+
+
 def test_what_is_announced_too_large_is_not_read(house: House) -> None:
     house.allow(1_000_000)
     read = 0

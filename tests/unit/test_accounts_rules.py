@@ -71,12 +71,24 @@ def test_the_audit_keeps_what_changes_something_and_what_makes_keys() -> None:
         ({"account": "a"}, {"id": "AKIA1"}, "AKIA1"),
         ({"filters": []}, {}, None),
         ({"Bucket": 5, "name": ["x"]}, {}, None),
+        ({"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}}, {}, "b/k"),
+        ({"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}, {"Key": "l"}]}}, {}, "b (2 keys): k, l"),
+        ({"Bucket": "b", "Delete": {"Objects": [7, {"Key": 7}]}}, {}, "b"),
+        ({"Bucket": "b", "Delete": "all"}, {}, "b"),
     ],
 )
 def test_what_a_line_is_about(
     request_members: dict[str, object], outcome: dict[str, object], about: str | None
 ) -> None:
     assert audit.resource(request_members, outcome) == about
+
+
+def test_a_line_about_many_keys_says_how_many() -> None:
+    objects = [{"Key": f"{number} {'k' * 100}"} for number in range(1000)]
+    about = audit.resource({"Bucket": "b", "Delete": {"Objects": objects}}, {})
+    assert about is not None
+    assert about.startswith(f"b (1000 keys): {objects[0]['Key']}, {objects[1]['Key']}, ")
+    assert len(about) == 512
 
 
 def test_a_line_is_bounded() -> None:

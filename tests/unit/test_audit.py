@@ -8,9 +8,12 @@ import logging
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from braketeer.cli import audit as command
+from braketeer.cli import output, service
 from braketeer.domain.accounts import Caller, Role
 from braketeer.store import audit
 from braketeer.store.audit import Audit, Page
@@ -184,3 +187,20 @@ def test_a_cursor_of_ones_own_making_is_refused(tmp_path: Path, cursor: str) -> 
         return
     with pytest.raises(ValueError, match="cursor"):
         read(tmp_path, cursor=cursor)
+
+
+def test_a_resources_name_cannot_forge_a_line_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def line(resource: str) -> dict[str, object]:
+        texts = dict.fromkeys(("at", "account", "key", "source", "service", "operation"), "x")
+        return {**texts, "resource": resource, "status": 200, "error": None}
+
+    named = "b/one\n\x1b[2K\rtwo\x9b\u202e\u2028é"
+    page = {"lines": [line(named)], "cursor": "", "complete": True}
+    monkeypatch.setattr(service, "access_here", lambda *_: SimpleNamespace(call=lambda *_: page))
+    command.audit()
+    shown = r"b/one\n\x1b[2K\rtwo\x9b\u202e\u2028é"
+    assert capsys.readouterr().out == f"x  x  x  x  x:x  {shown}  200\n"
+    output.as_table(["name"], [[named]])
+    assert shown in capsys.readouterr().out

@@ -1,12 +1,13 @@
 """Who may use a data directory, and what its processes say of themselves."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from braketeer.data_directory import StartError, announced, bind, locked
+from braketeer.data_directory import StartError, announced, bind, locked, open_database
 from braketeer.store import migrations
 from braketeer.store.database import opened
 
@@ -57,6 +58,37 @@ def test_a_fresh_sqlite_file_is_taken_in(tmp_path: Path) -> None:
             bind(tmp_path, database)
         known.append((tmp_path / "database.json").read_text())
     assert known[0] != known[1]
+
+
+def test_what_belongs_to_the_database_before_is_set_aside_and_comes_back_with_it(tmp_path: Path) -> None:
+    data_dir, away = tmp_path / "data", tmp_path / "away"
+    data_dir.mkdir()
+    url = f"sqlite:///{data_dir / 'braketeer.db'}"
+    open_database(data_dir, url).close()
+    (data_dir / "objects").mkdir()
+    (data_dir / "objects" / "one").write_text("of the first")
+    (data_dir / "credentials.json").write_text("of the first")
+    (data_dir / "braketeer.db").rename(away)
+    open_database(data_dir, url).close()
+    assert not (data_dir / "objects").exists()
+    assert not (data_dir / "credentials.json").exists()
+    (data_dir / "objects").mkdir()
+    (data_dir / "objects" / "two").write_text("of the second")
+    away.rename(data_dir / "braketeer.db")
+    for _ in range(2):
+        open_database(data_dir, url).close()
+        assert [path.name for path in (data_dir / "objects").iterdir()] == ["one"]
+        assert (data_dir / "credentials.json").read_text() == "of the first"
+    [kept] = data_dir.glob("objects.*")
+    assert [path.name for path in kept.iterdir()] == ["two"]
+
+
+def test_a_database_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'braketeer.db'}"
+    open_database(tmp_path, url).close()
+    (tmp_path / "braketeer.db").chmod(0o644)
+    with contextlib.closing(open_database(tmp_path, url)):
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("braketeer.db*")} == {0o600}
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

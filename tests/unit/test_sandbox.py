@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,13 @@ def test_the_interpreters_folders_hold_it_and_its_packages() -> None:
     for needed in (sys.executable, braketeer.__file__, pytest.__file__):
         assert any(Path(needed).is_relative_to(folder) for folder in (*folders, "/usr"))
     assert "/" not in folders
+
+
+def test_the_trial_run_does_not_depend_on_the_umask() -> None:
+    usual = os.umask(0o022)
+    try:
+        expected = sandbox.probe.__wrapped__()
+        os.umask(0o077)
+        assert sandbox.probe.__wrapped__() == expected
+    finally:
+        os.umask(usual)

@@ -1,6 +1,6 @@
 """Money in whole units: what tasks cost, and what a spending limit says."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braketeer.domain import spending
+from braketeer.domain.clock import iso
 from braketeer.domain.errors import ValidationException
 from braketeer.domain.lifecycles import TaskStatus
 from braketeer.domain.spending import Limit, Price
@@ -106,6 +107,15 @@ def test_amounts_are_shown_as_they_were_written(text: str, amount: int, shown: s
 def test_an_amount_beyond_every_budget_is_refused(text: str) -> None:
     with pytest.raises(ValidationException, match="at most 100000000 USD"):
         spending.read_limit(text)
+
+
+def test_a_time_is_never_later_than_it_was_written() -> None:
+    end_of_time = datetime(9999, 12, 31, 23, 59, 59, 999_900, tzinfo=UTC)
+    assert spending.read_moment(end_of_time) == 253402300799_999
+    assert spending.moment(253402300799_999) == end_of_time.replace(microsecond=999_000)
+    assert iso(spending.read_moment(end_of_time)) == "9999-12-31T23:59:59.999Z"
+    assert spending.read_moment(datetime(1969, 12, 31, 23, 59, 59, 999_900, tzinfo=UTC)) == -1
+    assert spending.read_moment(datetime.fromtimestamp(4102444800.123, UTC)) == 4102444800_123
 
 
 def test_a_period_must_have_time_left() -> None:

@@ -79,8 +79,7 @@ class Keys:
             return account["name"], key
 
         name, key = await self._database.write(create)
-        # `env` prints an operator's key for the first account and a user's for all others.
-        if expires_at is None and role is (Role.OPERATOR if key.account == DEFAULT_ACCOUNT_ID else Role.USER):
+        if expires_at is None and role is _kept_role(key.account):
             await asyncio.to_thread(self._keep, name, key)
         return {
             "id": key.id,
@@ -106,22 +105,28 @@ class Keys:
         return {"keys": await self._database.read(find)}
 
     async def revoke(self, asked: Asked) -> dict[str, Any]:
-        """End a key and all that it has issued, before this is answered. ConflictException for the last operator's."""
+        """End a key and all that it has issued, before this is answered. ConflictException for the last operator's.
+
+        Where credentials.json had it, the account's newest key of the same use takes its place there.
+        """
         key_id = asked.at["id"]
 
-        def revoke(transaction: Transaction) -> list[str]:
-            ended = None
+        def revoke(transaction: Transaction) -> tuple[list[str], AccessKey | None]:
+            connection, key, ended = transaction.connection, None, None
             if _KEY_ID.fullmatch(key_id):
-                ended = rows.revoke_key(transaction.connection, key_id, self._clock.now_ms())
+                key = rows.find_key(connection, self._secrets, key_id)
+                ended = rows.revoke_key(connection, key_id, self._clock.now_ms())
             if ended is None:
                 raise ResourceNotFoundException(f"There is no key '{key_id[:64]}'")
             transaction.notify(topics.KEYS)
-            return ended
+            if key is None:  # it was revoked before
+                return ended, None
+            return ended, rows.newest_lasting_key(connection, self._secrets, key.account, _kept_role(key.account))
 
-        ended = await self._database.write(revoke)
+        ended, instead = await self._database.write(revoke)
         self._forget()  # the topic would be heard too, but perhaps only after the next request
         try:
-            await asyncio.to_thread(self._credentials.forget, ended)
+            await asyncio.to_thread(self._credentials.forget, ended, instead)
         except OSError as problem:
             _log.error("a revoked key could not be taken out of credentials.json: %s", problem)
         return {"revoked": ended}
@@ -131,6 +136,11 @@ class Keys:
             self._credentials.add({name: key}, replace=False)
         except OSError as problem:
             _log.error("a key could not be added to credentials.json: %s", problem)
+
+
+def _kept_role(account: str) -> Role:
+    """`env` prints an operator's key for the first account and a user's for all others."""
+    return Role.OPERATOR if account == DEFAULT_ACCOUNT_ID else Role.USER
 
 
 def _shown(row: RowMapping, now: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -49,6 +50,9 @@ Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitabl
 
 _PROTOCOLS: dict[str, Any] = {"rest-json": rest_json, "json": json_rpc, "query": query, "rest-xml": rest_xml}
 _LARGE = 64 * 1024
+_MANY = 100  # items of a list; an answer with more is written in a thread
+_MOST_UNSIGNED_FORM = 64 * 1024
+_MOST_FORM = 256 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -136,17 +140,22 @@ class Gateway:
         claim = await self._claim(exchange)
         exchange.service = claim.service
         api = exchange.api = self._service(claim)
-        key = await self._authenticate(claim, exchange)
+        key = await self._authenticate(claim, api, exchange)
         caller = exchange.caller = _caller(claim, key, exchange)
         protocol = _PROTOCOLS[api.protocol]
+        if api.protocol == "query" and len(request.body) > _LARGE:
+            await asyncio.to_thread(getattr, request, "form")  # which is where the operation is named
         match = protocol.find(api, request)
         exchange.operation = match.operation.name
-        operation = self._operation(api, match.operation)
-        members = exchange.members = await self._members(protocol, match, exchange)
+        exchange.members = match.labels  # what a refusal is about, for the audit
         authorise(caller, api.name, match.operation.name)
         if self._admits is not None and not self._admits(caller.account, api.name, match.operation.name):
             raise throttled(api.name)
+        operation = self._operation(api, match.operation)
+        members = exchange.members = await self._members(protocol, match, exchange)
         outcome = exchange.outcome = await operation(caller, members) or {}
+        if _is_long(outcome):
+            return await asyncio.to_thread(_serialise, protocol, api, match.operation, outcome, exchange.id)
         return _serialise(protocol, api, match.operation, outcome, exchange.id)
 
     async def _note(self, exchange: _Exchange, status: int) -> None:
@@ -167,7 +176,7 @@ class Gateway:
             if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
                 raise NotImplementedHere("Uploads by a form (POST policy) are not available: use a presigned PutObject")
             if is_form(request):
-                request.body = await exchange.raw.read(self._max_body)
+                request.body = await exchange.raw.read(_MOST_UNSIGNED_FORM)
                 if operation := unsigned_operation(self._apis, request):
                     raise NotImplementedHere(f"Braketeer does not have the operation {operation.name}")
             raise refused("missing", likely_api(self._apis, request).name)
@@ -180,21 +189,33 @@ class Gateway:
         served = ", ".join(sorted(self._apis))
         raise UnknownOperation(f"Braketeer does not serve {claim.service!r}; it serves {served}")
 
-    async def _authenticate(self, claim: Claim, exchange: _Exchange) -> AccessKey:
-        """The key whose signature the request carries. What signs its body is read first; S3 announces its hash."""
+    async def _authenticate(self, claim: Claim, api: Api, exchange: _Exchange) -> AccessKey:
+        """The key whose signature the request carries. What signs its body is read first; S3 announces its hash.
+
+        A client may take its time over a body, so the key is looked up before it and again after it.
+        """
         request = exchange.request
-        key = await self._find_key(claim.key_id)
-        if key is None:
-            raise refused("unknown key", claim.service)
+        key = await self._known_key(claim)
         announced = announced_payload(claim, request)
         if announced is None:
-            request.body = await exchange.raw.read(self._max_body)
+            if not exchange.raw.finished:
+                request.body = await exchange.raw.read(_MOST_FORM if api.protocol == "query" else self._max_body)
+                key = await self._known_key(claim)
             announced = await _run(len(request.body), lambda: sha256(request.body).hexdigest())
         else:
-            exchange.payload = Payload(exchange.raw, request.headers, announced, ChunkSignatures(claim, key))
+            signer = ChunkSignatures(claim, key)
+            confirm = partial(self._known_key, claim)
+            exchange.payload = Payload(exchange.raw, request.headers, announced, signer, confirm)
         verify(claim, request, announced, key, self._clock())
         if claim.form == "older query":
             request.headers = older_query_headers(request) | request.headers
+        return key
+
+    async def _known_key(self, claim: Claim) -> AccessKey:
+        """The key that a claim names, if it is there now."""
+        key = await self._find_key(claim.key_id)
+        if key is None:
+            raise refused("unknown key", claim.service)
         return key
 
     def _operation(self, api: Api, operation: OperationModel) -> Operation:
@@ -252,6 +273,13 @@ def _caller(claim: Claim, key: AccessKey, exchange: _Exchange) -> Caller:
         user_agent=headers.get("user-agent", ""),
         job_id=key.job_id,
     )
+
+
+def _is_long(value: Any) -> bool:
+    """Whether writing an outcome would hold other requests up: it has a list of many items."""
+    if isinstance(value, dict):
+        return any(_is_long(item) for item in value.values())
+    return isinstance(value, list | tuple) and len(value) > _MANY
 
 
 def _serialise(protocol: Any, api: Api, operation: OperationModel, outcome: dict[str, Any], request_id: str) -> Answer:

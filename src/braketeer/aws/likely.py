@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from botocore.model import OperationModel
 
 from braketeer.aws.errors import MalformedRequest
-from braketeer.aws.messages import Request, decoded_pairs
+from braketeer.aws.messages import Request
 from braketeer.aws.model import Api
 
 _FORM = "application/x-www-form-urlencoded"
@@ -45,8 +45,8 @@ def is_form(request: Request) -> bool:
 def unsigned_operation(apis: Mapping[str, Api], request: Request) -> OperationModel | None:
     """The operation of a form that AWS takes without a signature, if it names one (AssumeRoleWithWebIdentity)."""
     try:
-        name = dict(decoded_pairs(request.body.decode("ascii"))).get("Action", "")
-    except (UnicodeDecodeError, MalformedRequest):
+        name = dict(request.form).get("Action", "")
+    except MalformedRequest:
         return None
     for api in apis.values():
         operation = api.operation(name) if api.protocol == "query" else None

@@ -11,6 +11,7 @@ from urllib.parse import unquote, unquote_plus
 
 from braketeer.aws.errors import MalformedRequest
 
+_MOST_PAIRS = 2000
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
 
 
@@ -46,6 +47,15 @@ class Request:
             scheme=scope["scheme"],
             bucket=_bucket(headers.get("host", ""), hosts),
         )
+
+    @cached_property
+    def form(self) -> list[tuple[str, str]]:
+        """The pairs of the query string and of the form in the body, which has been read; MalformedRequest if it is
+        none."""
+        try:
+            return self.parameters + decoded_pairs(self.body.decode("ascii"))
+        except UnicodeDecodeError:
+            raise MalformedRequest("The form body is not percent-encoded") from None
 
     @cached_property
     def parameters(self) -> list[tuple[str, str]]:
@@ -98,13 +108,18 @@ def _bucket(host: str, hosts: Collection[str]) -> str:
 def joined_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers as one text a name: values trimmed, repeated ones joined by a comma in their order."""
     headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1").lower()
         try:
             value = raw_value.decode().strip()
         except UnicodeDecodeError:
             value = raw_value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        if name in headers:
+            repeated.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = value
+    headers.update((name, ",".join(values)) for name, values in repeated.items())
     return headers
 
 
@@ -117,7 +132,10 @@ def decoded(text: str) -> str:
 
 
 def decoded_pairs(text: str) -> list[tuple[str, str]]:
-    """The pairs of a query string or form body, decoded; ``+`` is a space."""
+    """The pairs of a query string or form body, decoded; ``+`` is a space. MalformedRequest if they are not UTF-8, or
+    more than any operation's."""
+    if text.count("&") >= _MOST_PAIRS:
+        raise MalformedRequest(f"A request may have {_MOST_PAIRS} parameters at most")
     pairs = []
     try:
         for part in text.split("&"):

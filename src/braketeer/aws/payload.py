@@ -88,14 +88,23 @@ class Payload:
 
     The iterator raises at the end, before it stops, when the body is not what was signed
     (XAmzContentSHA256Mismatch, SignatureDoesNotMatch) or not as long as announced (IncompleteBody): what was read so
-    far must then be thrown away. ``length`` is the decoded size if it was announced. ``trailers`` holds the trailing
-    headers, lower-case names, once the iterator is exhausted.
+    far must then be thrown away. So too when ``confirm`` raises, which is awaited at the end of a body that was still
+    to come: its sender's key may be gone by then. ``length`` is the decoded size if it was announced. ``trailers``
+    holds the trailing headers, lower-case names, once the iterator is exhausted.
     """
 
-    def __init__(self, raw: RawBody, headers: dict[str, str], announced: str, signer: ChunkSigner) -> None:
+    def __init__(
+        self,
+        raw: RawBody,
+        headers: dict[str, str],
+        announced: str,
+        signer: ChunkSigner,
+        confirm: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._raw = raw
         self._announced = announced
         self._signer = signer
+        self._confirm = confirm
         self.trailers: dict[str, str] = {}
         self.length = raw.length
         if announced.startswith(STREAMING):
@@ -111,7 +120,7 @@ class Payload:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self._chunked() if self._announced in _STREAMS else self._plain()
-        size = 0
+        size, awaited = 0, not self._raw.finished
         async for piece in pieces:
             size += len(piece)
             if self.length is not None and size > self.length:
@@ -119,6 +128,8 @@ class Payload:
             yield piece
         if self.length is not None and size != self.length:
             raise IncompleteBody("You did not provide the number of bytes specified by the Content-Length header")
+        if awaited and self._confirm is not None:
+            await self._confirm()
 
     async def read(self, limit: int) -> bytes:
         """All of it; RequestEntityTooLarge if that is more than ``limit`` bytes."""

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.model import OperationModel
 
 from braketeer.aws.errors import MalformedRequest, UnknownOperation
-from braketeer.aws.messages import Answer, Request, decoded_pairs
+from braketeer.aws.messages import Answer, Request
 from braketeer.aws.model import Api
 from braketeer.aws.routes import Match
 from braketeer.aws.text_values import from_text, not_of_type
@@ -19,7 +19,7 @@ _DEEPEST = 32
 
 def find(api: Api, request: Request) -> Match:
     """The operation that the parameter ``Action`` names; UnknownOperation if there is none."""
-    name = dict(_parameters(request)).get("Action", "")
+    name = dict(request.form).get("Action", "")
     operation = api.operation(name)
     if operation is None:
         raise UnknownOperation(f"{api.name} has no operation {name!r}", code="InvalidAction", status=400)
@@ -29,7 +29,7 @@ def find(api: Api, request: Request) -> Match:
 def parse(match: Match, request: Request) -> dict[str, Any]:
     """The members of a request whose body has been read."""
     shape = match.operation.input_shape
-    members: dict[str, Any] = _read_structure(shape, _tree(_parameters(request)), "") if shape is not None else {}
+    members: dict[str, Any] = _read_structure(shape, _tree(request.form), "") if shape is not None else {}
     return members
 
 
@@ -55,13 +55,6 @@ def error_answer(api: Api, error: ServiceError, request: Request, request_id: st
 
 def _xml(status: int, document: str) -> Answer:
     return Answer(status, {"content-type": "text/xml"}, (DECLARATION + document).encode())
-
-
-def _parameters(request: Request) -> list[tuple[str, str]]:
-    try:
-        return request.parameters + decoded_pairs(request.body.decode("ascii"))
-    except UnicodeDecodeError:
-        raise MalformedRequest("The form body is not percent-encoded") from None
 
 
 def _tree(parameters: list[tuple[str, str]]) -> dict[str, Any]:

@@ -233,9 +233,9 @@ def _scope(credential: str) -> tuple[str, str, str, str]:
 def _from_http_date(text: str | None) -> str | None:
     try:
         moment = parsedate_to_datetime(text or "")
-    except ValueError:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime(_TIME)
+    except (ValueError, TypeError, OverflowError, IndexError):  # the first and last years of the calendar overflow
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime(_TIME)
 
 
 def _check_time(claim: Claim, now: datetime) -> None:
@@ -252,14 +252,15 @@ def _check_time(claim: Claim, now: datetime) -> None:
         message = f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: {claim.timestamp}"
         raise refused("mismatch", claim.service, message)
     lasts = timedelta(seconds=claim.expires) if claim.form == "query" else SKEW
-    if now > signed + lasts:
+    # What is added to is our own time: the first and last years of the calendar have no room for that.
+    if now - lasts > signed:
         message = (
             f"Signature expired: {claim.timestamp} is now earlier than {(now - lasts).strftime(_TIME)} "
             f"({now.strftime(_TIME)} - {lasts.total_seconds() / 60:.0f} min.)"
         )
         reason: Literal["expired", "skew"] = "expired" if claim.form == "query" else "skew"
         raise refused(reason, claim.service, None if claim.service == "s3" else message)
-    if now < signed - SKEW:
+    if now + SKEW < signed:
         message = (
             f"Signature not yet current: {claim.timestamp} is still later than {(now + SKEW).strftime(_TIME)} "
             f"({now.strftime(_TIME)} + 15 min.)"

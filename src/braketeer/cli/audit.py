@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from braketeer.cli import service
+from braketeer.cli import output, service
 from braketeer.cli.account import DATA_DIR, PORT
 
 LOOK_EVERY_SECONDS = 1.0
@@ -45,4 +45,4 @@ def _lines(access: service.Access, terms: dict[str, str | None], follow: bool) -
 def _for_eyes(line: dict[str, Any]) -> str:
     what = f"{line['service']}:{line['operation']}"
     parts = (line["at"], line["account"], line["key"], line["source"], what, line["resource"] or "-")
-    return "  ".join([*parts, line["error"] or str(line["status"])])
+    return output.plain("  ".join([*parts, line["error"] or str(line["status"])]))

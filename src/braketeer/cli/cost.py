@@ -25,7 +25,7 @@ def cost(
         output.as_json(answer)
         return
     for name, value in _LINES[answer["kind"]](answer):
-        typer.echo(f"{name + ':':<12}{value}")
+        typer.echo(f"{name + ':':<12}{output.plain(value)}")
 
 
 _Lines = Iterator[tuple[str, str]]

@@ -9,6 +9,7 @@ from braketeer.domain.accounts import Caller, makes_keys, only_reads
 
 _LONGEST_AGENT = 120
 _LONGEST_RESOURCE = 512
+_MOST_KEYS = 10
 
 # Members that name what a call is about, the best first; the answer's count before the request's.
 _NAMES = (
@@ -36,7 +37,10 @@ def is_kept(operation: str) -> bool:
 
 
 def resource(request: Mapping[str, Any], outcome: Mapping[str, Any]) -> str | None:
-    """What a call is about: an ARN, ``bucket/key``, ``log group:stream``, names; None where it names nothing."""
+    """What a call is about: an ARN, ``bucket/key``, ``log group:stream``, names; None where it names nothing.
+
+    Many keys are ``bucket (number keys): key, key`` with the first of them.
+    """
     named = _named(request, outcome)
     return named[:_LONGEST_RESOURCE] if named else None
 
@@ -73,8 +77,11 @@ def line(
 
 def _named(request: Mapping[str, Any], outcome: Mapping[str, Any]) -> str | None:
     if isinstance(bucket := request.get("Bucket"), str):
-        key = request.get("Key")
-        return f"{bucket}/{key}" if isinstance(key, str) else bucket
+        keys = _keys(request)
+        if len(keys) > 1:
+            # The number first: it is what is left when the names are cut.
+            return f"{bucket} ({len(keys)} keys): {', '.join(keys[:_MOST_KEYS])}"
+        return f"{bucket}/{keys[0]}" if keys else bucket
     if isinstance(accounts := request.get("accounts"), list):
         return ",".join(str(one.get("name")) for one in accounts if isinstance(one, dict))
     for members in (outcome, request):
@@ -83,3 +90,13 @@ def _named(request: Mapping[str, Any], outcome: Mapping[str, Any]) -> str | None
                 stream = request.get("logStreamName") if name == "logGroupName" else None
                 return f"{value}:{stream}" if isinstance(stream, str) else value
     return None
+
+
+def _keys(request: Mapping[str, Any]) -> list[str]:
+    """The keys that a request names: its own, or those that it deletes."""
+    if isinstance(key := request.get("Key"), str):
+        return [key]
+    deleted = request.get("Delete")
+    named = deleted.get("Objects") if isinstance(deleted, dict) else None
+    found = [one.get("Key") for one in named if isinstance(one, dict)] if isinstance(named, list) else []
+    return [key for key in found if isinstance(key, str)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ MOST_USD = 100_000_000  # of a limit, so that every sum of rows is a database in
 END_OF_PERIOD_MS = int(datetime(2125, 12, 30, tzinfo=UTC).timestamp()) * 1000
 
 _MINUTE_MS = 60_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def units(amount: Decimal) -> int:
@@ -149,6 +151,16 @@ def read_limit(text: str) -> tuple[int, str]:
     if len(whole) > len(str(MOST_USD)) or (amount := Decimal(f"{whole}.{places or 0}")) > MOST_USD:
         raise ValidationException(f"A spending limit is at most {MOST_USD} USD")
     return units(amount), whole + point + places
+
+
+def read_moment(moment: datetime) -> int:
+    """A time of a request as epoch ms. What is finer is cut off: rounded up, the last moment of 9999 is in no year."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def moment(epoch_ms: int) -> datetime:
+    """The time that ``read_moment`` gives as this, exactly: no float is in between."""
+    return _EPOCH + epoch_ms * _MILLISECOND
 
 
 def check_period(starts_at: int, ends_at: int, now_ms: int) -> None:

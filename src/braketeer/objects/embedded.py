@@ -8,6 +8,7 @@ share a folder share the database.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 from braketeer.domain.clock import Clock
 from braketeer.domain.encryption import Encryption
 from braketeer.domain.errors import ServiceError
+from braketeer.domain.object_lifecycles import Rule
 from braketeer.domain.s3_errors import NoSuchBucket, NoSuchKey
 from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests, member
 from braketeer.objects.encryption import Key, Keys
@@ -29,6 +31,7 @@ from braketeer.objects.uploads import Uploads
 from braketeer.store import buckets as bucket_rows
 from braketeer.store import object_keys, object_lifecycles, storage
 from braketeer.store import objects as rows
+from braketeer.store.buckets import Bucket
 from braketeer.store.database import Database, Transaction
 from braketeer.store.objects import ALWAYS, Condition, Content, Details, EncryptionWanted, File, StoredObject
 from braketeer.store.secrets import Secrets
@@ -37,6 +40,7 @@ T = TypeVar("T")
 
 _THREADS = 8
 GARBAGE_AFTER_SECONDS = 3600.0
+_DATED_ANEW_AFTER_SECONDS = 600.0  # while a copy of many parts is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class EmbeddedObjects:
         self._database = database
         self._clock = clock
         self._files = Files(folder)
+        self._shared = shared
+        self._unnamed: set[str] = set()  # what the last collection of garbage found, where the folder is shared
+        self._prepared: set[str] = set()  # files of copies, already old perhaps, before a row names them
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._intake = Intake(self._files, self._threads)
         self._readers = Readers(self._files, self._threads, shared=shared)
@@ -195,16 +202,16 @@ class EmbeddedObjects:
         than the source's are bytes moved.
         """
         ready: StoredObject | None = None  # the source with what had to be made first: a checksum, bytes under a key
+        own_files: set[str] = set()
         if algorithm is not None:
             ready = await self._summed(source, owner, algorithm)
 
         def copied(tx: Transaction) -> tuple[StoredObject | Encryption | None, list[str]]:
             """The copy; or None when the source has changed since; or the encryption that it must have first."""
-            rows.lock(tx.connection, *source)
-            found = rows.find(tx.connection, *source, owner)
+            found = rows.find_and_lock(tx.connection, *source, owner)
             check(found)
             content = found.content
-            default = bucket_rows.owned(tx.connection, target[0], owner).encryption
+            default = bucket_rows.owned(tx.connection, target[0], owner, share=True).encryption
             wanted = encryption or default or content.encryption
             if ready is not None:
                 if (ready.content.etag, ready.modified_at) != (content.etag, found.modified_at):
@@ -218,20 +225,24 @@ class EmbeddedObjects:
             made = StoredObject(*target, content, details(found.details), self._clock.now_ms())
             return made, rows.put(tx.connection, made, owner, condition)
 
-        while True:
-            try:
-                made = await self._change(copied)
-            except ServiceError as error:
+        try:
+            while True:
+                try:
+                    made = await self._change(copied)
+                except ServiceError as error:
+                    if ready is not None:
+                        await self._give_up(ready.content, error)
+                    raise
+                if isinstance(made, StoredObject):
+                    return made
                 if ready is not None:
-                    await self._give_up(ready.content, error)
-                raise
-            if isinstance(made, StoredObject):
-                return made
-            if ready is not None:
-                await self.discard(ready.content)
-            ready = await self._summed(source, owner, algorithm) if algorithm is not None else None
-            if made is not None:
-                ready = await self._encrypted(source, owner, made, ready)
+                    await self.discard(ready.content)
+                ready = await self._summed(source, owner, algorithm) if algorithm is not None else None
+                if made is not None:
+                    ready = await self._encrypted(source, owner, made, ready)
+                    own_files.update(file.name for file in ready.content.files)
+        finally:
+            self._prepared -= own_files
 
     async def page(
         self,
@@ -267,21 +278,35 @@ class EmbeddedObjects:
 
     # Upkeep.
 
-    async def remove_old(self, bucket: str, key: str, modified_before: int) -> None:
-        """Delete an object that has not been replaced since."""
-        await self._change(lambda tx: (None, object_lifecycles.remove_old(tx.connection, bucket, key, modified_before)))
+    async def remove_old(self, bucket: Bucket, rule: Rule, key: str, modified_before: int) -> bool:
+        """Delete an object that the rule of the bucket still covers; whether it did."""
+
+        def remove(tx: Transaction) -> tuple[bool, list[str]]:
+            files = object_lifecycles.remove_old(tx.connection, bucket, rule, key, modified_before)
+            return files is not None, files or []
+
+        return await self._change(remove)
 
     async def collect_garbage(self, older_than_seconds: float = GARBAGE_AFTER_SECONDS) -> int:
         """Delete files that no row names and that were written longer ago: what crashes left. Returns how many.
 
-        With 0 it may only be called before anything is stored, as when the service starts.
+        Where other processes use the folder, who reads there is not known: a file goes when it was found so twice in
+        succession. With 0 it may only be called before anything is stored, as when the service starts.
         """
         count = await self._in_thread(self._files.remove_incoming, older_than_seconds)
+        found: set[str] = set()
         folders = self._files.older_than(older_than_seconds)
         while (names := await self._in_thread(next, folders, None)) is not None:
+            names = [name for name in names if name not in self._prepared]  # looked at before the rows are
             garbage = await self._database.read(lambda c, names=names: rows.unreferenced(c, names))  # type: ignore[misc]
-            self._readers.delete(garbage)
+            if self._shared:
+                found.update(garbage)
+                garbage = [name for name in garbage if name in self._unnamed]
+                await self._in_thread(self._files.remove, garbage)
+            else:
+                self._readers.delete(garbage)
             count += len(garbage)
+        self._unnamed = found
         return count
 
     def close(self) -> None:
@@ -341,7 +366,7 @@ class EmbeddedObjects:
     async def _encrypted(
         self, source: tuple[str, str], owner: str | None, encryption: Encryption, summed: StoredObject | None
     ) -> StoredObject:
-        """The source with all its bytes under another key, part by part."""
+        """The source with all its bytes under another key, part by part; its files are then among ``_prepared``."""
         key = await self.keys.of(encryption)
         opened = await self.get(*source, owner=owner)
         stored, content = opened.stored, opened.stored.content
@@ -355,13 +380,25 @@ class EmbeddedObjects:
             body = await opened.read(0, content.size)
             plain = replace(content, body=b"".join([block async for block in _blocks(body)]), checksums=checksums)
             return replace(stored, content=key.encrypted(plain))
-        begins = 0
-        for file in content.files:
-            part = await self._intake.receive(
-                await opened.read(begins, file.size), Digests(), _accept, small=-1, key=key
-            )
-            files.append(replace(part.files[0], checksums=file.checksums))
-            begins += file.size
+        begins, dated = 0, time.monotonic()
+        try:
+            for file in content.files:
+                part = await self._intake.receive(
+                    await opened.read(begins, file.size), Digests(), _accept, small=-1, key=key
+                )
+                files.append(replace(part.files[0], checksums=file.checksums))
+                self._prepared.add(part.files[0].name)
+                begins += file.size
+                # Other processes only see how old the files are.
+                if self._shared and time.monotonic() - dated >= _DATED_ANEW_AFTER_SECONDS:
+                    await self._in_thread(self._files.date_anew, [file.name for file in files])
+                    dated = time.monotonic()
+        except BaseException:
+            # Nothing was committed, and nothing is awaited here: whoever cancels us may not wait either.
+            names = [file.name for file in files]
+            self._prepared.difference_update(names)
+            self._readers.delete(names)
+            raise
         return replace(stored, content=replace(content, files=tuple(files), checksums=checksums, encryption=encryption))
 
     async def _summed(self, source: tuple[str, str], owner: str | None, algorithm: str) -> StoredObject:

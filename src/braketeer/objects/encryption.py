@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection
 
 from braketeer.domain.clock import Clock
 from braketeer.domain.encryption import AES256, Encryption
+from braketeer.domain.errors import ServiceError
 from braketeer.objects.files import IncomingFile
+from braketeer.store import buckets as bucket_rows
 from braketeer.store import encryption_keys as rows
 from braketeer.store.database import Database
 from braketeer.store.encryption_keys import SealedKey
@@ -28,12 +31,14 @@ from braketeer.store.secrets import Secrets
 
 SEGMENT = 64 << 10  # bytes; a body that is kept in its row is one segment
 IN_ROW = ""  # the name that stands for a body in its row
+MOST_NAMED_KEYS = 1000  # of an account; the one without a name comes on top
+_MOST_OPENED = 1000
 _TAG = 16
 _NONCE = 12
 
 
 class Keys:
-    """The accounts' keys: sealed in the database, opened once and then remembered. They never change."""
+    """The accounts' keys: sealed in the database, opened once and then remembered for a while. They never change."""
 
     def __init__(self, database: Database, secrets: Secrets, clock: Clock) -> None:
         self._database = database
@@ -42,16 +47,36 @@ class Keys:
         self._opened: dict[str, AESGCM] = {}
 
     async def named(
-        self, account: str, algorithm: str, key_arn: str | None = None, *, bucket_key: bool = False
+        self,
+        account: str,
+        algorithm: str,
+        key_arn: str | None = None,
+        *,
+        bucket_key: bool = False,
+        bucket: str | None = None,
     ) -> Encryption:
-        """How objects of an account are encrypted under a name; the key is made when it is first named."""
+        """How objects of an account are encrypted under a name; the key is made when it is first named.
+
+        ``bucket`` is whose objects they are to be, if that is known: it must be the account's, or no key is made.
+        Raises NoSuchBucket, AccessDenied, KMS.LimitExceededException (400) where the account has too many keys.
+        """
         name = key_arn or AES256
-        found = await self._database.read(lambda connection: rows.named(connection, account, name))
+
+        def look(connection: Connection) -> SealedKey | None:
+            if bucket is not None:
+                bucket_rows.owned(connection, bucket, account)
+            return rows.named(connection, account, name)
+
+        found = await self._database.read(look)
         if found is None:
             text = base64.b64encode(AESGCM.generate_key(256)).decode()
             new = SealedKey(randomness.token_hex(16), self._secrets.seal(text))
             now = self._clock.now_ms()
-            found = await self._database.write(lambda tx: rows.keep(tx.connection, account, name, new, now))
+            most = None if key_arn is None else MOST_NAMED_KEYS
+            found = await self._database.write(lambda tx: rows.keep(tx.connection, account, name, new, now, most))
+        if found is None:
+            message = f"An account can have {MOST_NAMED_KEYS} keys: use one that has been named before"
+            raise ServiceError(message, code="KMS.LimitExceededException")
         return Encryption(algorithm, found.id, key_arn, bucket_key)
 
     async def of(self, encryption: Encryption) -> Key:
@@ -62,6 +87,8 @@ class Keys:
             if sealed is None:
                 raise RuntimeError(f"The encryption key {encryption.key_id} is missing from the database")
             cipher = AESGCM(base64.b64decode(self._secrets.open(sealed.secret)))
+            while len(self._opened) >= _MOST_OPENED:
+                del self._opened[next(iter(self._opened))]  # the one that was opened first
             self._opened[encryption.key_id] = cipher
         return Key(encryption, cipher)
 

@@ -10,6 +10,7 @@ from braketeer.domain.s3_errors import NoSuchBucket, NoSuchUpload
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store import buckets
 from braketeer.store import object_lifecycles as rows
+from braketeer.store.buckets import Bucket
 from braketeer.store.database import Database
 
 _AT_A_TIME = 200
@@ -29,12 +30,12 @@ class Lifecycles:
         for bucket in await self._database.read(buckets.with_lifecycle):
             for rule in enabled(bucket.lifecycle or {"rules": []}):
                 try:
-                    count += await self._expire(bucket.name, rule) + await self._abort(bucket.name, rule)
+                    count += await self._expire(bucket, rule) + await self._abort(bucket, rule)
                 except NoSuchBucket:
                     break  # deleted meanwhile
         return count
 
-    async def _expire(self, bucket: str, rule: Rule) -> int:
+    async def _expire(self, bucket: Bucket, rule: Rule) -> int:
         before = rule.objects_before(self._clock.now_ms())
         if before is None:
             return 0
@@ -42,28 +43,28 @@ class Lifecycles:
         while True:
             found = await self._database.read(
                 lambda c, after=after: rows.old_objects(  # type: ignore[misc]
-                    c, bucket, rule.prefix, before, after_key=after, limit=_AT_A_TIME
+                    c, bucket.name, rule.prefix, before, after_key=after, limit=_AT_A_TIME
                 )
             )
             keys = [row.key for row in found if rule.matches(row.size, row.tags)]
-            await asyncio.gather(*(self._objects.remove_old(bucket, key, before) for key in keys))
-            count += len(keys)
+            count += sum(await asyncio.gather(*(self._objects.remove_old(bucket, rule, key, before) for key in keys)))
             if len(found) < _AT_A_TIME:
                 return count
             after = found[-1].key
 
-    async def _abort(self, bucket: str, rule: Rule) -> int:
+    async def _abort(self, bucket: Bucket, rule: Rule) -> int:
         before = rule.uploads_before(self._clock.now_ms())
         if before is None:
             return 0
         count = 0
         while True:
             found = await self._database.read(
-                lambda c: rows.old_uploads(c, bucket, rule.prefix, before, limit=_AT_A_TIME)
+                lambda c: rows.old_uploads(c, bucket.name, rule.prefix, before, limit=_AT_A_TIME)
             )
             for row in found:
                 try:
-                    await self._objects.uploads.abort(bucket, row.key, row.id)
+                    if not await self._objects.uploads.abort_old(bucket, rule, row.key, row.id):
+                        return count  # the rule is gone
                     count += 1
                 except NoSuchUpload:
                     continue  # completed meanwhile

@@ -23,7 +23,7 @@ class Readers:
     """Who reads which files. A file that is to go is deleted, in a thread, when its last reader has finished.
 
     ``shared``: it may have readers in other processes. So it is only dated anew, and the collection of garbage takes
-    it an hour later.
+    it once it has found it an hour old and unnamed twice.
     """
 
     def __init__(self, files: Files, threads: ThreadPoolExecutor, *, shared: bool) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from braketeer.domain.clock import Clock
 from braketeer.domain.encryption import Encryption
 from braketeer.domain.errors import ServiceError
+from braketeer.domain.object_lifecycles import Rule
 from braketeer.domain.s3_errors import (
     BadDigest,
     EntityTooSmall,
@@ -23,13 +27,19 @@ from braketeer.objects.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests,
 from braketeer.objects.encryption import Keys
 from braketeer.objects.intake import Body, Intake, Verify
 from braketeer.objects.readers import Readers
+from braketeer.store import object_lifecycles
 from braketeer.store import objects as object_rows
 from braketeer.store import uploads as rows
+from braketeer.store.buckets import Bucket
 from braketeer.store.database import Database
 from braketeer.store.objects import ALWAYS, Condition, Content, Details, StoredObject
 from braketeer.store.uploads import Part, Upload
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 SMALLEST_PART = 5 << 20  # bytes; the last part may be smaller
+_MANY_PARTS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +167,7 @@ class Uploads:
                 )
             except NoSuchUpload:
                 return await self._completed_before(bucket, key, upload_id, owner)
-            used = _used(named, {part.number: part for part in there})
-            content = _content(upload, used, claims or Claims({}))
+            used, content = await in_thread_if_many(named, partial(_put_together, upload, there, claims or Claims({})))
             made = StoredObject(bucket, key, content, upload.details, self._clock.now_ms(), upload_id)
             try:
                 files = await self._database.write(
@@ -177,6 +186,14 @@ class Uploads:
         files = await self._database.write(lambda tx: rows.abort(tx.connection, bucket, key, upload_id, owner))
         self._readers.delete(files)
 
+    async def abort_old(self, bucket: Bucket, rule: Rule, key: str, upload_id: str) -> bool:
+        """Give up an upload if the bucket still has that rule; whether it has. Raises NoSuchUpload."""
+        files = await self._database.write(
+            lambda tx: object_lifecycles.abort_old(tx.connection, bucket, rule, key, upload_id)
+        )
+        self._readers.delete(files or [])
+        return files is not None
+
     async def _completed_before(self, bucket: str, key: str, upload_id: str, owner: str | None) -> Content:
         """The object, if this upload made it: then the client has missed the first answer."""
         try:
@@ -186,6 +203,19 @@ class Uploads:
         if there.upload_id != upload_id:
             raise NoSuchUpload(upload_id)
         return there.content
+
+
+async def in_thread_if_many(parts: Sequence[T], work: Callable[[Sequence[T]], R]) -> R:
+    """``work(parts)``; if they are many, in a thread, as the event loop would stand still for tenths of a second."""
+    return await asyncio.to_thread(work, parts) if len(parts) > _MANY_PARTS else work(parts)
+
+
+def _put_together(
+    upload: Upload, there: Sequence[Part], claims: Claims, named: Sequence[NamedPart]
+) -> tuple[list[Part], Content]:
+    """The parts that make the object, and the object."""
+    used = _used(named, {part.number: part for part in there})
+    return used, _content(upload, used, claims)
 
 
 def _used(named: Sequence[NamedPart], there: Mapping[int, Part]) -> list[Part]:

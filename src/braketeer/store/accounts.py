@@ -172,6 +172,19 @@ def key_of(connection: Connection, account: str, key_id: str) -> RowMapping | No
     return connection.execute(query).mappings().one_or_none()
 
 
+def newest_lasting_key(connection: Connection, secrets: Secrets, account: str, role: Role) -> AccessKey | None:
+    """The youngest key of the account and role that neither ends by itself nor is revoked."""
+    lasting = (access_keys.c.revoked_at.is_(None), _LASTING, access_keys.c.expires_at.is_(None))
+    query = (
+        select(access_keys.c.id)
+        .where(access_keys.c.account == account, access_keys.c.role == role.value, *lasting)
+        .order_by(access_keys.c.created_at.desc(), access_keys.c.id)
+        .limit(1)
+    )
+    found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else find_key(connection, secrets, found)
+
+
 def list_keys(connection: Connection, account: str | None = None, *, lasting_only: bool) -> Sequence[RowMapping]:
     """Keys without their secrets, oldest first, each with its account's ``name``. ``lasting_only`` leaves out those
     that are revoked, and those of jobs and sessions.

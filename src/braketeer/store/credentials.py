@@ -25,16 +25,23 @@ class Credentials:
 
     def add(self, keys: Mapping[str, AccessKey], *, replace: bool = True) -> None:
         """Keep these keys by the names of their accounts; without ``replace`` only where an account has none yet."""
-        entries = {
-            name: {"account": key.account, "access_key_id": key.id, "secret_access_key": key.secret}
-            for name, key in keys.items()
-        }
+        entries = {name: _entry(key) for name, key in keys.items()}
         self._change(lambda kept: {**kept, **entries} if replace else {**entries, **kept})
 
-    def forget(self, key_ids: Iterable[str]) -> None:
-        """Take out keys that have ended."""
+    def forget(self, key_ids: Iterable[str], instead: AccessKey | None = None) -> None:
+        """Take out keys that have ended; ``instead`` takes the place of the one of its own account."""
         ended = set(key_ids)
-        self._change(lambda kept: {name: key for name, key in kept.items() if key.get("access_key_id") not in ended})
+
+        def change(kept: dict[str, Any]) -> dict[str, Any]:
+            lost = {name: key for name, key in kept.items() if key.get("access_key_id") in ended}
+            changed = {name: key for name, key in kept.items() if name not in lost}
+            if instead is not None:
+                changed |= {
+                    name: _entry(instead) for name, key in lost.items() if key.get("account") == instead.account
+                }
+            return changed
+
+        self._change(change)
 
     def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         with _alone(self._path.with_name(f"{self._path.name}.lock")):
@@ -56,6 +63,10 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _entry(key: AccessKey) -> dict[str, Any]:
+    return {"account": key.account, "access_key_id": key.id, "secret_access_key": key.secret}
 
 
 def _read(path: Path) -> dict[str, Any]:

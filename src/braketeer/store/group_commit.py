@@ -119,7 +119,7 @@ class GroupingWriter:
             driver.execute("COMMIT")
         except Exception as problem:  # noqa: BLE001 - whatever it was, every caller must hear of it
             # The outer transaction is gone (SQLITE_FULL ends it, an I/O error may): nobody of the group has succeeded.
-            log.warning("a group of %d writes was rolled back: %s", len(group), problem)
+            log.warning("a group of %d writes was rolled back: %s", len(group), reason(problem))
             if driver.in_transaction:
                 with contextlib.suppress(Exception):
                     driver.execute("ROLLBACK")

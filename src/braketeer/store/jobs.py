@@ -112,15 +112,24 @@ def take_over(connection: Connection, owner: str, lease_until: int, lease_before
     return sorted(taken.mappings(), key=lambda job: job["sequence"])
 
 
-def extend_leases(connection: Connection, owner: str, lease_until: int) -> list[str]:
-    """The heartbeat of a service that still follows its jobs; the ids of those that are still its own."""
+def extend_leases(connection: Connection, followed: Iterable[str], owner: str, lease_until: int) -> list[str]:
+    """The heartbeat of a service that follows these jobs; the ids of those that are still its own.
+
+    A job that is its own and that it does not know of, as the answer to its claim was lost, is left to ``take_over``.
+    """
     extended = (
         update(jobs)
-        .where(jobs.c.status.in_(_ON_A_MACHINE), jobs.c.lease_owner == owner)
+        .where(jobs.c.id.in_(list(followed)), jobs.c.status.in_(_ON_A_MACHINE), jobs.c.lease_owner == owner)
         .values(lease_until=lease_until)
         .returning(jobs.c.id)
     )
     return list(connection.execute(extended).scalars())
+
+
+def end_leases(connection: Connection, owner: str) -> None:
+    """Leave every job of a service, followed or not, to whoever takes it over."""
+    held = update(jobs).where(jobs.c.status.in_(_ON_A_MACHINE), jobs.c.lease_owner == owner)
+    connection.execute(held.values(lease_until=0))
 
 
 def lock_followed(connection: Connection, job_id: str, owner: str) -> bool:

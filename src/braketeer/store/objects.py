@@ -140,6 +140,18 @@ def find(connection: Connection, bucket: str, key: str, owner: str | None, *, wi
     )
 
 
+def find_and_lock(
+    connection: Connection, bucket: str, key: str, owner: str | None, *, with_body: bool = True
+) -> StoredObject:
+    """As ``find``, but the object, with its files, stays as it is until the transaction ends."""
+    while True:
+        held = lock(connection, bucket, key)
+        there = find(connection, bucket, key, owner, with_body=with_body)
+        if held:
+            return there
+        # It has come in between, is not locked yet, and its files may have been looked for after they had gone.
+
+
 def size_at(connection: Connection, bucket: str, key: str) -> int:
     """The size of the object at a key, 0 if there is none."""
     query = select(objects.c.size).where(objects.c.bucket == bucket, objects.c.key == key)
@@ -161,9 +173,12 @@ def put(
     stored: StoredObject,
     owner: str | None,
     condition: Condition = ALWAYS,
+    *,
+    given_back: int = 0,
 ) -> list[str]:
     """Put the object at its key, in place of what is there; returns the files that nothing names any more.
 
+    ``given_back`` bytes are what the account stores less, apart from that, once this transaction ends.
     Raises NoSuchBucket, AccessDenied, PreconditionFailed, NoSuchKey where an ETag was wanted and nothing is there,
     ServiceQuotaExceededException, and EncryptionWanted.
     """
@@ -197,7 +212,7 @@ def put(
                 for number, file in enumerate(content.files, 1)
             ],
         )
-    storage.add(connection, there.account, content.size - (there.size or 0))
+    storage.add(connection, there.account, content.size - (there.size or 0) - given_back)
     return unreferenced(connection, released)
 
 
@@ -242,7 +257,8 @@ def remove(
 
 def set_tags(connection: Connection, bucket: str, key: str, owner: str | None, tags: Mapping[str, str]) -> None:
     """Replace the tags of an object; the object does not count as modified. Raises as ``find`` does."""
-    find(connection, bucket, key, owner, with_body=False)
+    # The locked object keeps its bucket, so that it is still the owner's when the tags are written.
+    find_and_lock(connection, bucket, key, owner, with_body=False)
     at_key = and_(objects.c.bucket == bucket, objects.c.key == key)
     connection.execute(update(objects).where(at_key).values(tags=dict(tags)))
 

@@ -13,11 +13,11 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from braketeer.domain.errors import ServiceUnavailableException, ValidationException
@@ -42,6 +42,16 @@ _CONNECT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# What the server does for us in every session but those that change the schema: nobody waits for ever for a row that
+# another holds (55P03, which callers hear as 503), nobody holds one who has stopped in the middle, and what a machine
+# held that has vanished is free after half a minute.
+_SESSION = {
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 _DEADLOCK, _NOT_SERIALISABLE = "40P01", "40001"
 _NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS payload")
 
@@ -53,11 +63,11 @@ class PostgresqlServer:
     def __init__(self, url: str, topics: Topics) -> None:
         self._topics = topics
         self._sender = secrets.token_hex(8)
-        self._reading = _engine(url, READERS, "REPEATABLE READ", _only_read)
-        self._writing = _engine(url, WRITERS, "READ COMMITTED", _commit_durably)
+        self._reading = _engine(url, READERS, "REPEATABLE READ", _only_read, _SESSION)
+        self._writing = _engine(url, WRITERS, "READ COMMITTED", _commit_durably, _SESSION)
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="db-write")
         self._closed = False
-        self._listener = Listener(_engine(url, 1, "AUTOCOMMIT", lambda _: None), self._sender, topics)
+        self._listener = Listener(_engine(url, 1, "AUTOCOMMIT", lambda _: None, _SESSION), self._sender, topics)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` returns from one consistent snapshot."""
@@ -114,8 +124,11 @@ class _CommitUnknown(Exception):
 
 
 def engine_for(url: str) -> Engine:
-    """An engine for changes of the schema: one connection. RuntimeError where the driver is not installed."""
-    return _engine(url, 1, "READ COMMITTED", _commit_durably)
+    """An engine for changes of the schema: one connection, which waits as long as it takes for others to finish theirs.
+
+    RuntimeError where the driver is not installed.
+    """
+    return _engine(url, 1, "READ COMMITTED", _commit_durably, {})
 
 
 def check(connection: Connection) -> None:
@@ -130,25 +143,42 @@ def check(connection: Connection) -> None:
         )
 
 
-def _url(url: str) -> str:
-    """The address for this driver, with defaults for what it leaves open."""
+def _url(url: str, session: Mapping[str, str]) -> str:
+    """The address for this driver, with defaults for what it leaves open, the session's settings among them."""
     parsed = make_url(url).set(drivername="postgresql+psycopg")
-    return parsed.update_query_dict({**_CONNECT, **parsed.query}).render_as_string(hide_password=False)
+    query = {**_CONNECT, **parsed.query}
+    if session:
+        ours = " ".join(f"-c {name}={value}" for name, value in session.items())
+        query["options"] = f"{ours} {query.get('options', '')}"  # of a setting that is named twice the last one counts
+    return parsed.set(query=query).render_as_string(hide_password=False)
 
 
-def _engine(url: str, size: int, isolation: str, configure: Callable[[Any], None]) -> Engine:
+def _engine(
+    url: str, size: int, isolation: str, configure: Callable[[Any], None], session: Mapping[str, str]
+) -> Engine:
     try:
         engine = create_engine(
-            _url(url),
+            _url(url, session),
             pool_size=size,
             max_overflow=0,
+            hide_parameters=True,  # what rows hold is nothing for the service's log
             isolation_level=isolation,
             execution_options={"preserve_rowcount": True},  # else nobody knows whether an insert did anything
         )
     except ImportError as missing:
         raise RuntimeError("PostgreSQL needs psycopg: install braketeer[postgres]") from missing
     event.listen(engine, "connect", lambda connection, _record: configure(connection))
+    event.listen(engine, "handle_error", _without_values)
     return engine
+
+
+def _without_values(context: ExceptionContext) -> None:
+    """Leave of a server's refusal its first line: what follows are the statement and the values of the row's keys."""
+    problem = context.original_exception
+    if getattr(problem, "sqlstate", None) is not None:  # else it is the driver's, of a connection that it cannot make
+        problem.args = (str(problem).partition("\n")[0],)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (f"({type(problem).__name__}) {problem}",)
 
 
 def _only_read(driver: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,3 +16,9 @@ def get_or_add(connection: Connection, name: str, value: Any) -> Any:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(dialect.insert(service_values).values(name=name, value=value).on_conflict_do_nothing())
     return connection.execute(select(service_values.c.value).where(service_values.c.name == name)).scalar_one()
+
+
+def of(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
+    """The values of those of these names that have one."""
+    rows = connection.execute(select(service_values).where(service_values.c.name.in_(names)))
+    return {row.name: row.value for row in rows}

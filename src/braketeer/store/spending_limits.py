@@ -116,36 +116,37 @@ def charge(connection: Connection, task: Mapping[str, Any], price: Price, *, lim
     """The columns of money for a task that is about to be added (``task`` is its row), in the same transaction.
 
     Where it is ``limited``, its estimate is reserved with the limit of its account for its device; raises the refusal
-    where it does not fit. A task in a reservation costs nothing, and no limit counts it.
+    where it does not fit. A task in a reservation costs nothing, and no limit counts it. A task that a limit counts was
+    created after it, whatever the clock of this process says: ``created_at`` is among the columns then.
     """
     if task["associations"]:
         return {}
     estimated = spending.estimate(price, task["shots"])
-    limit_id = _reserve(connection, task, estimated) if limited else None
-    if limit_id is None and price.is_free:
+    counted = _reserve(connection, task, estimated) if limited else {}
+    if not counted and price.is_free:
         return {}
     return {
         "price_per_task": price.per_task,
         "price_per_shot": price.per_shot,
         "price_per_minute": price.per_minute,
         "estimate": estimated,
-        "spending_limit_id": limit_id,
+        "spending_limit_id": None,
+        **counted,
     }
 
 
-def _reserve(connection: Connection, task: Mapping[str, Any], estimated: int) -> str | None:
-    """The limit that counts the task from now on; None where it was deleted a moment ago, or made after the task."""
-    created_at = task["created_at"]
+def _reserve(connection: Connection, task: Mapping[str, Any], estimated: int) -> dict[str, Any]:
+    """The columns that say which limit counts the task, and from when; none where it was deleted a moment ago."""
     while (row := of_device(connection, task["account"], task["device_arn"])) is not None:
         limit = Limit.of(row)
-        if row["created_at"] > created_at:  # the task came first, and was held up on its way here
-            return None
+        # The limit is there before the task is. Where the clocks of two processes differ, its time is the later one.
+        created_at = max(task["created_at"], row["created_at"])
         if not limit.admits(estimated, created_at):
             raise spending.refusal(limit, estimated)
         if _RESERVE.run(connection, {"of_id": limit.id, "now": created_at, "estimated": estimated}):
-            return limit.id
+            return {"spending_limit_id": limit.id, "created_at": created_at}
         # PostgreSQL: between the look and the update another transaction was faster. Look again.
-    return None
+    return {}
 
 
 def settle(connection: Connection, task: Mapping[str, Any], status: TaskStatus) -> None:

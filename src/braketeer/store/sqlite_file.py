@@ -65,6 +65,7 @@ def engine_for(url: str) -> Engine:
         poolclass=QueuePool,
         pool_size=READERS + 1,
         max_overflow=4,
+        hide_parameters=True,  # what rows hold is nothing for the service's log
         # Transactions are begun and ended here, in plain sight, never by the driver.
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30},
     )

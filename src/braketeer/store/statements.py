@@ -96,7 +96,7 @@ class _Compiled:
         try:
             cursor: sqlite3.Cursor = driver.execute(self._text, values)
         except sqlite3.Error as problem:
-            raise DBAPIError.instance(self._text, None, problem, sqlite3.Error) from problem
+            raise DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True) from problem
         return cursor
 
     def row(self, found: tuple[Any, ...]) -> Any:

@@ -160,15 +160,14 @@ def complete(
 
     Returns the files that nothing names any more: parts that were not used, and what was at the key before.
     """
-    _, account = _found(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
+    _found(connection, upload.bucket, upload.key, upload.id, owner, lock=True)
     there = _part_files(connection, upload.id)
     now = {row.number: row.file for row in there}
     if any(now.get(part.number) != part.file.name for part in used):
         return None
     connection.execute(delete(uploads).where(uploads.c.id == upload.id))
-    # The parts are given back before the object is counted, so that a quota that they fill does not keep it out.
-    storage.add(connection, account, -sum(row.size for row in there))
-    released = object_rows.put(connection, made, owner, condition)
+    # Counted at once: parts that become an object are nothing more, whatever the quota is by now.
+    released = object_rows.put(connection, made, owner, condition, given_back=sum(row.size for row in there))
     wanted = {part.file.name for part in used}
     return released + [file for file in now.values() if file not in wanted]
 

@@ -44,8 +44,17 @@ class _Running:
 
     claim: tasks.Claim
     worker: Worker
+    started: float  # time.monotonic
     coroutine: asyncio.Task[None] | None = None
     cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What a look at the queues has claimed, if anything, and the heads that it saw."""
+
+    claim: tasks.Claim | None
+    heads: list[queue.Head]
 
 
 class Dispatcher:
@@ -76,6 +85,8 @@ class Dispatcher:
         self._idle = list(self._workers)
         self._running: set[_Running] = set()
         self._last_device: str | None = None
+        self._waiting: queue.Waiting | None = None
+        self._claiming: asyncio.Future[_Claimed] | None = None  # until what it has claimed is in _running
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self, *, alone: bool) -> None:
@@ -98,8 +109,13 @@ class Dispatcher:
         for coroutine in coroutines:
             coroutine.cancel()
         await asyncio.gather(*coroutines, return_exceptions=True)
-        for run in held:
-            await self._give_back(run.claim, worker_died=False)
+        claims = [run.claim for run in held]
+        if self._claiming is not None:
+            (claimed,) = await asyncio.gather(self._claiming, return_exceptions=True)
+            if not isinstance(claimed, BaseException) and claimed.claim is not None:
+                claims.append(claimed.claim)
+        for claim in claims:
+            await self._give_back(claim, worker_died=False)
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def _claim_loop(self) -> None:
@@ -120,34 +136,63 @@ class Dispatcher:
             used = sum(run.claim.memory_bytes for run in self._running)
             # What does not fit even alone was refused at create; a machine that has shrunk since must not starve it.
             free = self._memory_bytes - used if self._running else 2**62
+            now = time.monotonic()
+            running = [(run.started, run.claim.memory_bytes) for run in self._running]
             claim_next = partial(
-                self._claim_next, last_device=self._last_device, free_slots=len(self._idle), free_memory=free
+                self._claim_next,
+                last_device=self._last_device,
+                free_slots=len(self._idle),
+                free_memory=free,
+                kept=self._waiting.kept(now, self._memory_bytes, running) if self._waiting is not None else None,
             )
-            claim = await self._database.write(claim_next)
+            # Shielded: a claim that is being committed when we are closed has to be given back.
+            self._claiming = asyncio.ensure_future(self._database.write(claim_next))
+            claimed = await asyncio.shield(self._claiming)
+            self._claiming = None
+            self._waiting = queue.waiting(claimed.heads, free, now, self._waiting)
+            claim = claimed.claim
             if claim is None:
                 return
             self._last_device = claim.device_arn
-            run = _Running(claim, self._idle.pop())
+            run = _Running(claim, self._idle.pop(), now)
             self._running.add(run)
             run.coroutine = asyncio.create_task(self._run(run), name=f"task {claim.id}")
 
     def _claim_next(
-        self, transaction: Transaction, *, last_device: str | None, free_slots: int, free_memory: int
-    ) -> tasks.Claim | None:
+        self,
+        transaction: Transaction,
+        *,
+        last_device: str | None,
+        free_slots: int,
+        free_memory: int,
+        kept: queue.Kept | None,
+    ) -> _Claimed:
         connection = transaction.connection
         lease_until = int(time.time() + self._lease_seconds)
         while True:
             heads = tasks.heads(connection, self._catalogue.computing_arns())
-            head = queue.next_to_start(heads, last_device, free_slots, free_memory)
+            head = queue.next_to_start(heads, last_device, free_slots, free_memory, kept)
             if head is None:
-                return None
+                return _Claimed(None, heads)
             claim = tasks.claim(connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
             if claim is not None:
                 transaction.notify(topics.task(claim.id))
-                return claim
+                return _Claimed(claim, heads)
             # Another service was first: the status in the claim's condition has kept us out. The next head, then.
 
     async def _run(self, run: _Running) -> None:
+        try:
+            await self._attempt(run)
+        except asyncio.CancelledError:  # wherever in the attempt it was, its end included
+            if not run.cancelled:
+                raise  # the service stops
+            await self._give_back(run.claim, worker_died=False)
+        finally:
+            self._running.discard(run)
+            self._idle.append(run.worker)
+            self._database.topics.publish([topics.TASKS])
+
+    async def _attempt(self, run: _Running) -> None:
         claim = run.claim
         try:
             outcome = await self._compute(run)
@@ -163,19 +208,11 @@ class Dispatcher:
             log.warning("task %s waits for a worker: %s", claim.id, trouble)
             await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
             await self._give_back(claim, worker_died=False)
-        except asyncio.CancelledError:
-            if not run.cancelled:
-                raise  # the service stops
-            await self._give_back(claim, worker_died=False)
         except ServiceError as trouble:
             await self._not_stored(claim, trouble)
         except Exception:
             log.exception("task %s met a defect of the dispatcher", claim.id)
             await self._give_back(claim, worker_died=True)
-        finally:
-            self._running.discard(run)
-            self._idle.append(run.worker)
-            self._database.topics.publish([topics.TASKS])
 
     async def _compute(self, run: _Running) -> tuple[bytes, dict[str, Any]]:
         """The result document, and the figures of the run that the row keeps (as ``tasks.finish`` takes them)."""

@@ -18,10 +18,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 from sqlalchemy import Connection, RowMapping
@@ -104,7 +105,8 @@ class JobSupervisor:
         self._shown: list[str] = []
         self._owner = str(uuid.uuid4())
         self._alone = False
-        self._stopping = False  # jobs are to end, and no others to begin
+        self._stopping = False  # jobs are to end
+        self._accepting = True  # others may begin
         self._claiming: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._followed: dict[str, asyncio.Task[None]] = {}
@@ -135,6 +137,7 @@ class JobSupervisor:
         """Stop following. Runners go on, unless the settings say ``stop_jobs``: then they are ended first."""
         if self._settings.stop_jobs:
             await self.end_jobs()
+        await self._end_claiming()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -148,16 +151,21 @@ class JobSupervisor:
     async def end_jobs(self) -> None:
         """Begin no other job, ask every runner to end its own, and wait until they have, or their grace is over."""
         self._stopping = True
-        self._database.topics.publish([topics.JOBS])
-        if self._claiming is not None:  # a job that is being claimed just now is one of those to end
-            await asyncio.wait([self._claiming], timeout=STOP_MARGIN_SECONDS)
+        await self._end_claiming()
         if self._followed:  # _watch asks them
             await asyncio.wait(self._followed.values(), timeout=self._settings.grace_seconds + STOP_MARGIN_SECONDS)
+
+    async def _end_claiming(self) -> None:
+        """Begin no other job. One that is being claimed just now is followed when this returns, like all before it."""
+        self._accepting = False
+        self._database.topics.publish([topics.JOBS])
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming], timeout=STOP_MARGIN_SECONDS)
 
     async def _claim_jobs(self, ready: asyncio.Event) -> None:
         with self._database.topics.subscribe(topics.JOBS) as news:
             ready.set()
-            while not self._stopping:
+            while self._accepting:
                 try:
                     if not self._alone:
                         await self._take_over(int(time.time()))
@@ -183,9 +191,7 @@ class JobSupervisor:
             await asyncio.sleep(self._settings.lease_seconds / 4)
             followed = list(self._followed)
             try:
-                ours = await self._database.write(
-                    lambda tx: jobs.extend_leases(tx.connection, self._owner, self._lease_until())
-                )
+                ours = await self._database.write(partial(self._extend_leases, followed))
                 unfinished = await self._database.read(jobs.unfinished)
             except ServiceError as trouble:
                 log.warning("leases of jobs cannot be extended: %s", trouble)
@@ -195,9 +201,12 @@ class JobSupervisor:
                 if (following := self._followed.get(job_id)) is not None:
                     following.cancel()
 
+    def _extend_leases(self, followed: Sequence[str], transaction: Transaction) -> list[str]:
+        return jobs.extend_leases(transaction.connection, followed, self._owner, self._lease_until())
+
     def _let_go(self, transaction: Transaction) -> None:
         """End our leases now: another service need not wait for their end."""
-        jobs.extend_leases(transaction.connection, self._owner, 0)
+        jobs.end_leases(transaction.connection, self._owner)
         transaction.notify(topics.JOBS)
 
     def _lease_until(self) -> int:
@@ -205,7 +214,7 @@ class JobSupervisor:
 
     async def _claim_next(self) -> RowMapping | None:
         def claim(transaction: Transaction) -> RowMapping | None:
-            if self._stopping:
+            if not self._accepting:
                 return None
             now = self._clock.now_ms()
             slots = self._settings.slots
@@ -261,7 +270,7 @@ class JobSupervisor:
                     await self._finish(follower, forced_ending(why, _run_seconds(job)))
                     return
             if not lives and (not begun or (ending and not ending.saved and tries < MOST_TRIES)):
-                await self._start_runner(job, folder)
+                await _whole(self._start_runner(job, folder))
             ending = await self._watch(job, follower, news)
         try:
             await follower.ingest(complete=True)
@@ -406,6 +415,19 @@ class JobSupervisor:
 
     def _folder(self, job_id: str) -> JobFolder:
         return JobFolder(self._folders / job_id)
+
+
+async def _whole(begun: Coroutine[Any, Any, None]) -> None:
+    """Await it; a caller that is cancelled meanwhile waits for its end all the same, for a while.
+
+    So nobody lets go of a job whose runner is just being started: another service would start one too.
+    """
+    task = asyncio.create_task(begun)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=STOP_MARGIN_SECONDS)
+        raise
 
 
 class _TakenOver(Exception):

@@ -4,7 +4,10 @@ worker that is killed when it takes too long."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
 from importlib import import_module
 
 import orjson
@@ -17,11 +20,18 @@ from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNo
 SECONDS = 2.0
 MEMORY_BYTES = 2 * 2**30
 SMALL = 4096
+MOST_GATES = 600  # of a program that is read in this process: a few milliseconds
+GATES_OF_A_MATRIX = 20  # so much longer than a gate does it take to look a matrix over
 CHECKERS = 2
 LONGEST_WAIT_SECONDS = 10.0
+MOST_WAITING = 100  # programs of one account: as many as the SDK's AwsQuantumTaskBatch creates at once
 
 # Words whose work is not bounded by the length of the text.
-_UNBOUNDED = re.compile(r"\b(for|while|gate|def|let|pow|ctrl|negctrl|array|const|if|switch|box)\b")
+_UNBOUNDED = frozenset(
+    ("for", "while", "gate", "def", "let", "pow", "ctrl", "negctrl", "array", "const", "if", "switch", "box")
+)
+_WORDS = re.compile(r"([^\W\d]\w*)(\s*\[)?")
+_REGISTERS = re.compile(r"\bqubit\s*(?:\[\s*(\d{1,9})\s*\]\s*)?\b([^\W\d]\w*)\s*;")
 
 
 class ProgramCheck:
@@ -29,9 +39,7 @@ class ProgramCheck:
 
     def __init__(self) -> None:
         self._workers = [Worker(MEMORY_BYTES) for _ in range(CHECKERS)]
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
-        for worker in self._workers:
-            self._idle.put_nowait(worker)
+        self._turns = Turns(self._workers)
 
     def check_at_once(self, action: str, limits: Limits, shots: int) -> quantum.Prepared | None:
         """As ``check``, but None where reading the program is not a matter of milliseconds."""
@@ -42,8 +50,8 @@ class ProgramCheck:
         except ProgramError as refusal:
             raise ValidationException(str(refusal)) from refusal
 
-    async def check(self, action: str, limits: Limits, shots: int) -> quantum.Prepared:
-        """What the program needs. Raises ValidationException (naming line and column) where it cannot be run.
+    async def check(self, account: str, action: str, limits: Limits, shots: int) -> quantum.Prepared:
+        """What a program of the account needs. ValidationException (naming line and column) where it cannot be run.
 
         ThrottlingException when too many programs wait to be read, ServiceUnavailableException when the machine
         cannot read any.
@@ -51,20 +59,20 @@ class ProgramCheck:
         prepared = self.check_at_once(action, limits, shots)
         if prepared is not None:
             return prepared
-        try:
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                worker = await self._idle.get()
-        except TimeoutError as problem:
-            raise ThrottlingException("Too many programs are waiting to be read; try again") from problem
-        try:
+        async with self._turns.turn(account) as worker:
             return await self._check_apart(worker, action, limits, shots)
-        finally:
-            self._idle.put_nowait(worker)
+
+    async def load(self) -> None:
+        """Load what the first check would otherwise wait for. Call it before any worker process is started.
+
+        A process that is forked while a thread imports may wait for ever: for a lock that the thread holds, holding
+        one that the thread waits for.
+        """
+        await asyncio.to_thread(import_module, "braketeer.quantum.compute")
 
     async def start(self) -> None:
-        """Load what the first check would otherwise wait for."""
-        loading = asyncio.to_thread(import_module, "braketeer.quantum.compute")
-        await asyncio.gather(loading, *(worker.start() for worker in self._workers))
+        """Return once every worker can start at once."""
+        await asyncio.gather(*(worker.start() for worker in self._workers))
 
     async def close(self) -> None:
         await asyncio.gather(*(worker.close() for worker in self._workers))
@@ -83,8 +91,59 @@ class ProgramCheck:
         return quantum.Prepared(**head)
 
 
+class Turns:
+    """Lends a few workers to many accounts: each account has a line of its own, and the lines are served in turn."""
+
+    def __init__(self, workers: Iterable[Worker]) -> None:
+        self._idle = list(workers)  # empty while anybody waits
+        self._lines: dict[str, deque[asyncio.Future[Worker]]] = {}  # none is empty; the first is served next
+
+    @contextlib.asynccontextmanager
+    async def turn(self, account: str) -> AsyncIterator[Worker]:
+        """A worker for one program. ThrottlingException where it takes LONGEST_WAIT_SECONDS, or is no use to wait."""
+        worker = self._idle.pop() if self._idle else await self._wait(account)
+        try:
+            yield worker
+        finally:
+            self._pass_on(worker)
+
+    async def _wait(self, account: str) -> Worker:
+        if len(self._lines.get(account, ())) >= MOST_WAITING:
+            raise ThrottlingException("Too many programs of this account are waiting to be read; try again")
+        place: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(account, deque()).append(place)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                return await asyncio.shield(place)
+        except BaseException as problem:
+            if place.done():  # lent to us at the very moment we left
+                self._pass_on(place.result())
+            else:
+                self._leave(account, place)
+            if isinstance(problem, TimeoutError):
+                raise ThrottlingException("Too many programs are waiting to be read; try again") from problem
+            raise
+
+    def _pass_on(self, worker: Worker) -> None:
+        """To the first of the line whose turn it is; that line is then the last."""
+        if not self._lines:
+            self._idle.append(worker)
+            return
+        account = next(iter(self._lines))
+        line = self._lines.pop(account)
+        line.popleft().set_result(worker)
+        if line:
+            self._lines[account] = line
+
+    def _leave(self, account: str, place: asyncio.Future[Worker]) -> None:
+        self._lines[account].remove(place)
+        if not self._lines[account]:
+            del self._lines[account]
+
+
 def is_quick(action: str) -> bool:
-    """Whether reading the action is a matter of milliseconds: it is short, and no word in it repeats anything.
+    """Whether reading the action is a matter of milliseconds: it is short, no word in it repeats anything, and what it
+    says of whole registers is not much.
 
     The words are looked for in the program as it will be read, after JSON's escapes are undone.
     """
@@ -95,4 +154,21 @@ def is_quick(action: str) -> bool:
     except ValueError:
         return True  # refused at once
     source = document.get("source") if isinstance(document, dict) else None
-    return not isinstance(source, str) or _UNBOUNDED.search(source) is None
+    return not isinstance(source, str) or _is_little_work(source)
+
+
+def _is_little_work(source: str) -> bool:
+    """By a rough count of the gates: one a statement, and one a qubit wherever a register is named as a whole."""
+    words = _WORDS.findall(source)
+    widths = {name: int(size or 1) for size, name in _REGISTERS.findall(source)}
+    declared = 0
+    gates = source.count(";") + GATES_OF_A_MATRIX * source.count("[[") + source.count("@")
+    for word, index in words:
+        if word in _UNBOUNDED:
+            return False
+        declared += word in ("qubit", "qreg")
+        if not index:
+            gates += widths.get(word, 0)
+    gates += source.count(":") * max(widths.values(), default=0)  # ranges
+    # Where a declaration is not of the plain form, its register may have any size.
+    return declared == len(widths) and gates <= MOST_GATES

@@ -308,6 +308,8 @@ def _try(name: Name, python: str) -> str:
         folder.checkpoints.mkdir()
         script = folder.ml / "code" / "braket_container.py"
         script.write_text(_TRIAL)
+        for readable in (folder.ml, folder.ml / "code", script):
+            readable.chmod(0o755)  # as a runner makes them, whatever this process's umask is
         give_away(name, folder)
         try:
             trial = command(name, folder, python, [], None, interpreter_folders(python), [])

@@ -39,8 +39,8 @@ class Programs(Protocol):
     def check_at_once(self, action: str, limits: Limits, shots: int) -> Prepared | None:
         """What the program needs, or None where reading it takes longer than a moment."""
 
-    async def check(self, action: str, limits: Limits, shots: int) -> Prepared:
-        """What the program needs, however long it takes to read."""
+    async def check(self, account: str, action: str, limits: Limits, shots: int) -> Prepared:
+        """What a program of the account needs, however long it takes to read."""
 
 
 # GetQuantumTask waits a little for a task that is about to end, so that the first poll of a client finds it done.
@@ -111,13 +111,14 @@ class QuantumTasks:
                 return {"quantumTaskArn": known}
             if judged is not None:
                 raise judged
-            judged = _fitting(device, await self._programs.check(request["action"], _limits(device), request["shots"]))
+            action, shots = request["action"], request["shots"]
+            judged = _fitting(device, await self._programs.check(caller.account, action, _limits(device), shots))
         prepared = judged
-        task_id, now = fresh_uuid(), self._clock.now_ms()
+        task_id = fresh_uuid()
         arn = arns.quantum_task(caller.region, caller.account, task_id)
 
         def create(transaction: Transaction) -> str:
-            connection, token = transaction.connection, request["clientToken"]
+            connection, token, now = transaction.connection, request["clientToken"], self._clock.now_ms()
             made = client_tokens.claim(connection, caller, "CreateQuantumTask", token, request_hash, arn, now)
             if made != arn:
                 return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -141,7 +140,7 @@ def summary(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
     return {
         "spendingLimitArn": _arn(row),
         "deviceArn": row["device_arn"],
-        "timePeriod": {"startAt": _moment(row["starts_at"]), "endAt": _moment(row["ends_at"])},
+        "timePeriod": {"startAt": spending.moment(row["starts_at"]), "endAt": spending.moment(row["ends_at"])},
         "spendingLimit": row["amount_text"],
         "queuedSpend": spending.amount_text(row["queued_spend"]),
         "totalSpend": spending.amount_text(row["total_spend"]),
@@ -156,7 +155,8 @@ def _changes(request: Mapping[str, Any]) -> dict[str, Any]:
     if (text := request.get("spendingLimit")) is not None:
         found["amount"], found["amount_text"] = spending.read_limit(text)
     if (period := request.get("timePeriod")) is not None:
-        found["starts_at"], found["ends_at"] = _epoch_ms(period["startAt"]), _epoch_ms(period["endAt"])
+        found["starts_at"] = spending.read_moment(period["startAt"])
+        found["ends_at"] = spending.read_moment(period["endAt"])
     return found
 
 
@@ -173,11 +173,3 @@ def _there_already(connection: Connection, caller: Caller, device_arn: str) -> s
 
 def _arn(row: RowMapping | Mapping[str, Any]) -> str:
     return arns.spending_limit(row["region"], row["account"], row["id"])
-
-
-def _epoch_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

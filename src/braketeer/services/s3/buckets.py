@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+
+from sqlalchemy import Connection
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import NotImplementedHere
@@ -12,6 +15,7 @@ from braketeer.services.s3.names import HOME_REGION, check_bucket, region_of_new
 from braketeer.services.s3.shared import Answer, Operations, Request, moment, owner, page_size, person
 from braketeer.store import buckets as rows
 from braketeer.store.buckets import Bucket
+from braketeer.store.database import Transaction
 
 _MOST_BUCKETS = 10_000
 _MOST_TAGS = 50
@@ -77,6 +81,15 @@ class BucketOperations(Operations):
     async def _bucket(self, caller: Caller, request: Request) -> Bucket:
         account = owner(caller, request)
         return await self._database.read(lambda connection: rows.owned(connection, request["Bucket"], account))
+
+    async def _set(self, bucket: Bucket, change: Callable[[Connection, str], None]) -> None:
+        """Change the row of the bucket with that name, which must still be that account's: the lock keeps it so."""
+
+        def write(tx: Transaction) -> None:
+            rows.owned(tx.connection, bucket.name, bucket.account, lock=True)
+            change(tx.connection, bucket.name)
+
+        await self._database.write(write)
 
 
 def _refuse_second_creation(there: Bucket, wanted: Bucket) -> None:

@@ -12,25 +12,34 @@ from braketeer.domain.encryption import AES256, DEFAULT_KMS_KEY, KMS, Encryption
 from braketeer.domain.errors import NotImplementedHere, ServiceError
 from braketeer.domain.s3_errors import AccessDenied, InvalidArgument, InvalidRequest
 from braketeer.objects.encryption import Keys
-from braketeer.services.s3.shared import Answer, Request
+from braketeer.services.s3.shared import Answer, Request, owner
 
 CLIENTS_KEYS = "Keys that a client brings with each request (SSE-C) are not available: ask for AES256 or aws:kms"
 _OF_CLIENTS = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5", "CopySourceSSECustomerAlgorithm")
 
 
 async def asked(keys: Keys, caller: Caller, request: Request) -> Encryption | None:
-    """The encryption that a request asks for; None where it leaves that to the bucket."""
+    """The encryption that a request asks for; None where it leaves that to the bucket.
+
+    The bucket must be the caller's: for a request that is refused no key is made. Raises NoSuchBucket, AccessDenied.
+    """
     refuse_keys_of_clients(request)
     if request.get("SSEKMSEncryptionContext"):
         raise NotImplementedHere("Encryption contexts (x-amz-server-side-encryption-context) are not available")
     algorithm, name = request.get("ServerSideEncryption"), request.get("SSEKMSKeyId")
     if algorithm is None and name is None:
         return None
-    return await named(keys, caller, algorithm, name, bool(request.get("BucketKeyEnabled")))
+    owner(caller, request)
+    return await named(keys, caller, request["Bucket"], algorithm, name, bool(request.get("BucketKeyEnabled")))
 
 
-async def named(keys: Keys, caller: Caller, algorithm: str | None, name: str | None, bucket_key: bool) -> Encryption:
-    """The encryption with that algorithm and, for KMS, the key of that name; S3's own one without a name."""
+async def named(
+    keys: Keys, caller: Caller, bucket: str, algorithm: str | None, name: str | None, bucket_key: bool
+) -> Encryption:
+    """The encryption with that algorithm and, for KMS, the key of that name; S3's own one without a name.
+
+    ``bucket`` is the caller's bucket for which it is meant.
+    """
     if name is not None and algorithm != KMS:
         raise InvalidArgument(
             "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : "
@@ -39,7 +48,7 @@ async def named(keys: Keys, caller: Caller, algorithm: str | None, name: str | N
             algorithm,
         )
     if algorithm == AES256:
-        return await keys.named(caller.account, AES256)
+        return await keys.named(caller.account, AES256, bucket=bucket)
     if algorithm != KMS:
         raise NotImplementedHere(f"The encryption {algorithm} is not available: ask for AES256 or aws:kms")
     try:
@@ -48,7 +57,7 @@ async def named(keys: Keys, caller: Caller, algorithm: str | None, name: str | N
         raise AccessDenied(f"The key {name} belongs to another account") from None
     except ValueError:
         raise ServiceError(f"Invalid keyId '{str(name)[:200]}'", code="KMS.NotFoundException") from None
-    return await keys.named(caller.account, KMS, arn, bucket_key=bucket_key)
+    return await keys.named(caller.account, KMS, arn, bucket_key=bucket_key, bucket=bucket)
 
 
 def told(encryption: Encryption | None) -> Answer:

@@ -46,6 +46,19 @@ def of_request(request: Request) -> Integrity:
     return Integrity(algorithm, verify)
 
 
+def announced_length(request: Request) -> int | None:
+    """The size of the request's body, decoded; None where there is no body.
+
+    Raises MissingContentLength (411), as S3 does, for a body that does not say how long it will be: there would be no
+    room to refuse it for before it was all there.
+    """
+    length: int | None = request.get("ContentLength")
+    if length is None and request.get("Body"):
+        message = "You must provide the Content-Length HTTP header."
+        raise ServiceError(message, code="MissingContentLength", status=411)
+    return length
+
+
 def named_checksums(members: Any) -> dict[str, str]:
     """{"CRC32": value} of the ``Checksum*`` members that are there. Raises InvalidRequest for what is no checksum."""
     given = {name: members[member(name)] for name in algorithms() if members.get(member(name)) is not None}

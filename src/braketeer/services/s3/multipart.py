@@ -9,7 +9,7 @@ from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import NotImplementedHere
 from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest, MalformedXML
 from braketeer.objects.checksums import checksum_type, member
-from braketeer.objects.uploads import Claims, NamedPart
+from braketeer.objects.uploads import Claims, NamedPart, in_thread_if_many
 from braketeer.services.s3 import conditions, encryption, integrity
 from braketeer.services.s3.details import from_request
 from braketeer.services.s3.names import utf8
@@ -76,7 +76,7 @@ class MultipartOperations(Operations):
             owner=owner(caller, request),
             algorithms=(meant.algorithm,) if meant.algorithm else (),
             verify=meant.verify,
-            announced=request.get("ContentLength"),
+            announced=integrity.announced_length(request),
         )
         shown = _shown(part, meant.algorithm or upload.algorithm)
         return {"ETag": quoted(part.etag), **shown, **encryption.told(upload.encryption)}
@@ -101,11 +101,12 @@ class MultipartOperations(Operations):
             request.get("ChecksumType"),
             request.get("MpuObjectSize"),
         )
+        parts = (request.get("MultipartUpload") or {}).get("Parts") or []
         content = await self._objects.uploads.complete(
             bucket,
             key,
             request["UploadId"],
-            [_named(part) for part in (request.get("MultipartUpload") or {}).get("Parts") or []],
+            await in_thread_if_many(parts, lambda parts: [_named(part) for part in parts]),
             owner=owner(caller, request),
             condition=conditions.of_write(request),
             claims=claims,

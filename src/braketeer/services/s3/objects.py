@@ -52,7 +52,7 @@ class ObjectOperations(Operations):
             algorithms=(meant.algorithm or DEFAULT_ALGORITHM,),
             verify=meant.verify,
             encryption=await encryption.asked(self._objects.keys, caller, request),
-            announced=request.get("ContentLength"),
+            announced=integrity.announced_length(request),
         )
         return {"ETag": quoted(content.etag), **content.checksums, **encryption.told(content.encryption)}
 

@@ -34,11 +34,12 @@ class RuleOperations(BucketOperations):
         wanted = await encryption.named(
             self._objects.keys,
             caller,
+            bucket.name,
             default.get("SSEAlgorithm"),
             default.get("KMSMasterKeyID"),
             bool(rules[0].get("BucketKeyEnabled")),
         )
-        await self._database.write(lambda tx: rows.set_encryption(tx.connection, bucket.name, wanted))
+        await self._set(bucket, lambda c, name: rows.set_encryption(c, name, wanted))
         return {}
 
     async def get_bucket_encryption(self, caller: Caller, request: Request) -> Answer:
@@ -60,14 +61,14 @@ class RuleOperations(BucketOperations):
     async def delete_bucket_encryption(self, caller: Caller, request: Request) -> Answer:
         """New objects are stored as they are again; those that are encrypted stay so."""
         bucket = await self._bucket(caller, request)
-        await self._database.write(lambda tx: rows.set_encryption(tx.connection, bucket.name, None))
+        await self._set(bucket, lambda c, name: rows.set_encryption(c, name, None))
         return {}
 
     async def put_bucket_policy(self, caller: Caller, request: Request) -> Answer:
         """Kept to the letter, if it allows what is allowed anyway."""
         bucket = await self._bucket(caller, request)
         check_policy(request["Policy"], bucket.name, bucket.account)
-        await self._database.write(lambda tx: rows.set_policy(tx.connection, bucket.name, request["Policy"]))
+        await self._set(bucket, lambda c, name: rows.set_policy(c, name, request["Policy"]))
         return {}
 
     async def get_bucket_policy(self, caller: Caller, request: Request) -> Answer:
@@ -80,7 +81,7 @@ class RuleOperations(BucketOperations):
 
     async def delete_bucket_policy(self, caller: Caller, request: Request) -> Answer:
         bucket = await self._bucket(caller, request)
-        await self._database.write(lambda tx: rows.set_policy(tx.connection, bucket.name, None))
+        await self._set(bucket, lambda c, name: rows.set_policy(c, name, None))
         return {}
 
     async def put_bucket_lifecycle_configuration(self, caller: Caller, request: Request) -> Answer:
@@ -91,7 +92,7 @@ class RuleOperations(BucketOperations):
             "rules": object_lifecycles.checked((request.get("LifecycleConfiguration") or {}).get("Rules") or []),
             "size": size,
         }
-        await self._database.write(lambda tx: rows.set_lifecycle(tx.connection, bucket.name, kept))
+        await self._set(bucket, lambda c, name: rows.set_lifecycle(c, name, kept))
         return {"TransitionDefaultMinimumObjectSize": size}
 
     async def get_bucket_lifecycle_configuration(self, caller: Caller, request: Request) -> Answer:
@@ -108,7 +109,7 @@ class RuleOperations(BucketOperations):
 
     async def delete_bucket_lifecycle(self, caller: Caller, request: Request) -> Answer:
         bucket = await self._bucket(caller, request)
-        await self._database.write(lambda tx: rows.set_lifecycle(tx.connection, bucket.name, None))
+        await self._set(bucket, lambda c, name: rows.set_lifecycle(c, name, None))
         return {}
 
 

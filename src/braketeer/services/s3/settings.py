@@ -189,7 +189,7 @@ class SettingOperations(BucketOperations):
 
     async def _set_tags(self, caller: Caller, request: Request, tags: dict[str, str]) -> None:
         bucket = await self._bucket(caller, request)
-        await self._database.write(lambda tx: rows.set_tags(tx.connection, bucket.name, tags))
+        await self._set(bucket, lambda c, name: rows.set_tags(c, name, tags))
 
     async def _none(self, caller: Caller, request: Request, code: str, message: str) -> NoReturn:
         bucket = await self._bucket(caller, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -15,8 +16,8 @@ HEAD = "0002"
 _MIGRATING = 0x6D696772  # the advisory lock that lets one process at a time change a PostgreSQL database's schema
 
 
-def upgrade(url: str, to: str = HEAD) -> None:
-    """Run the revisions that the database lacks up to ``to``, all in one transaction.
+def upgrade(url: str, to: str = HEAD, before: Callable[[Connection], None] | None = None) -> None:
+    """Run the revisions that the database lacks up to ``to``, all in one transaction. ``before`` may refuse by raising.
 
     Raises RuntimeError, saying why in one line, where the database cannot be reached or used, and where a newer version
     of this package has written it.
@@ -24,6 +25,9 @@ def upgrade(url: str, to: str = HEAD) -> None:
     try:
         engine = engine_for(url)
         try:
+            if before is not None:
+                with engine.connect() as connection:
+                    before(connection)
             if _revision(engine) != to:
                 _run_alembic(engine, to)
         finally:
