@@ -93,7 +93,7 @@ def entangled(results: list[ResultType]) -> Circuit:
 
 
 def shots_of(circuit: Circuit, shots: int, seed: int) -> NDArray[np.int64]:
-    rotated = Circuit(circuit.labels, circuit.gates + basis_rotations(circuit))
+    rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
     return draw(choose().evolve(rotated), shots, np.random.default_rng(seed))
 
 

@@ -65,7 +65,7 @@ def _exact(task: TaskDescription, circuit: Circuit) -> _Computed:
 
 
 def _shots(task: TaskDescription, circuit: Circuit) -> _Computed:
-    rotated = Circuit(circuit.labels, circuit.gates + basis_rotations(circuit))
+    rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
     indices = draw(choose(task.engine).evolve(rotated), task.shots, np.random.default_rng(task.seed))
     measured = range(circuit.qubit_count) if circuit.measured is None else circuit.measured
     bits = measurement_bits(indices, measured, circuit.qubit_count)
@@ -85,7 +85,7 @@ def _compiled(action: str, limits: Limits, shots: int) -> tuple[str, Circuit]:
         _kept.move_to_end(key)
         return _kept[key]
     compiled = _compile(action, limits, shots)
-    if len(action) <= _LONGEST_KEPT and len(compiled[1].gates) <= _MOST_GATES_KEPT:
+    if len(action) <= _LONGEST_KEPT and len(compiled[1].operations) <= _MOST_GATES_KEPT:
         _kept[key] = compiled
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
