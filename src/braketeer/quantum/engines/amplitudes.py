@@ -28,6 +28,13 @@ LARGEST_UNITARITY_ERROR = 1e-4
 _EXACT = 1e-12
 
 
+def zeros(qubits: int) -> State:
+    """All qubits in state 0."""
+    state = np.zeros(1 << qubits, dtype=np.complex128)
+    state[0] = 1
+    return state
+
+
 def apply(
     state: State,
     matrix: Matrix,
