@@ -138,8 +138,10 @@ class Limits:
     ``operations`` are gate names (compared without regard to case; ``unitary`` needs no mention).
     ``result_kinds_exact`` and ``result_kinds_sampled`` are the result types allowed with shots = 0 and shots > 0.
     ``noise`` are the names of the noise channels it takes; none where it computes state vectors only.
+    ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
-    requiresAllQubitsMeasurement).
+    requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
+    outcomes; the rule of ``all_measured`` is not for those that do.
     """
 
     device_arn: str
@@ -150,3 +152,5 @@ class Limits:
     most_gates: int = 1_000_000
     all_measured: bool = True
     noise: frozenset[str] = frozenset()
+    max_density_qubits: int = 0
+    dynamic: bool = False

@@ -17,20 +17,18 @@ from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Limits, ProgramError
 from braketeer.quantum.engines import choose
+from braketeer.quantum.evolution import check_exact, drawn, values
 from braketeer.quantum.memory import memory_bytes
 from braketeer.quantum.programs import check_results, compile_program, read_action
 from braketeer.quantum.results.document import TaskFacts, check_action_text, result_document
-from braketeer.quantum.results.exact import exact_values
-from braketeer.quantum.results.observables import basis_rotations
 from braketeer.quantum.results.sampled import measurement_bits, sampled_values
-from braketeer.quantum.results.sampling import draw
 from braketeer.quantum.tasks import Outcome, Prepared, TaskDescription
 
 
 def prepare(action: str, limits: Limits, shots: int) -> Prepared:
     """Parse and check a task's action for a device. Raises ProgramError saying what and where."""
     action_type, circuit = _compiled(action, limits, shots)
-    return Prepared(action_type, circuit.qubit_count, memory_bytes(circuit, shots))
+    return Prepared(action_type, circuit.qubit_count, memory_bytes(circuit, shots, limits))
 
 
 def run(task: TaskDescription) -> Outcome:
@@ -61,12 +59,12 @@ _Computed = tuple[list[Any], list[int], NDArray[np.uint8] | None]
 
 
 def _exact(task: TaskDescription, circuit: Circuit) -> _Computed:
-    return exact_values(circuit, choose(task.engine).evolve(circuit)), [], None
+    return values(circuit, task.limits, choose(task.engine)), [], None
 
 
 def _shots(task: TaskDescription, circuit: Circuit) -> _Computed:
-    rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
-    indices = draw(choose(task.engine).evolve(rotated), task.shots, np.random.default_rng(task.seed))
+    random = np.random.default_rng(task.seed)
+    indices = drawn(circuit, task.shots, task.limits, choose(task.engine), random)
     measured = range(circuit.qubit_count) if circuit.measured is None else circuit.measured
     bits = measurement_bits(indices, measured, circuit.qubit_count)
     return sampled_values(circuit, indices), [circuit.labels[qubit] for qubit in measured], bits
@@ -97,4 +95,6 @@ def _compile(action: str, limits: Limits, shots: int) -> tuple[str, Circuit]:
     read = read_action(action)
     circuit = compile_program(read.source, read.inputs, limits)
     check_results(circuit, limits, shots)
+    if shots == 0:
+        check_exact(circuit, limits)
     return read.type, circuit

@@ -33,7 +33,7 @@ class EvolveDensity(Protocol):
 
 
 class Trajectories(Protocol):
-    def __call__(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64] | None:
+    def __call__(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
         """See :class:`Engine`."""
 
 
@@ -45,7 +45,7 @@ class Engine:
       norm 1 to 1e-6. It starts from ``before`` where that is given, which it may change.
     - ``evolve_density`` takes it to the density matrix after its gates and noise, (2^n, 2^n), trace 1 to 1e-6.
     - ``trajectories`` draws basis states, shape (shots,), each from a state vector of its own in which every channel
-      picked one of its operators at random; None where it cannot do that for a channel of the circuit.
+      picked one of its operators at random.
     """
 
     name: str

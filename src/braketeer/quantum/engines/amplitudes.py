@@ -18,6 +18,8 @@ Index = tuple[int | slice | EllipsisType, ...]
 
 #: More targets than this are beyond the engines' own dense gates.
 WIDEST_NATIVE = 4
+#: As for noise.
+WIDEST_NOISE = 2
 #: Elements that one small product of matrices may multiply, and its fewest columns as a power of two.
 _PRODUCT = 1 << 15
 _FEWEST_COLUMNS = 6

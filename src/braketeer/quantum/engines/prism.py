@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prism_q import BackendKind, PrismError, Simulation, simulate
 
 from braketeer.quantum.circuit import Circuit, Gate, Operation, ProgramError
+from braketeer.quantum.engines import dense
 from braketeer.quantum.engines.amplitudes import State, apply, check_norm, target_matrix
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace
 from braketeer.quantum.engines.prism_gates import Translation, takes
@@ -63,11 +64,11 @@ def evolve_density(circuit: Circuit) -> Density:
     return density
 
 
-def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64] | None:
+def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
     """See :class:`braketeer.quantum.engines.Engine`."""
     qubits = _checked(circuit)
     if not all(takes(operation) for operation in circuit.operations):
-        return None
+        return dense.trajectories(circuit, shots, random)
     translation = Translation(qubits, measured=True)
     for operation in circuit.operations:
         if not _is_global_phase(operation):

@@ -12,12 +12,11 @@ from prism_q import CircuitBuilder, NoiseChannel, NoiseModel
 from prism_q import Gate as PrismGate
 
 from braketeer.quantum.circuit import Gate, Matrix, Noise
-from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, target_matrix
+from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, target_matrix
 from braketeer.quantum.gates import GATES, diagonalised
 from braketeer.quantum.noise import pauli_weights
 
-#: prism-q takes Kraus operators on so many qubits, if they preserve the trace to 1e-9.
-_WIDEST_NOISE = 2
+#: prism-q takes Kraus operators only if they preserve the trace to 1e-9.
 _EXACT_TRACE = 1e-10
 
 _NAMED: dict[str, Callable[..., CircuitBuilder]] = {
@@ -53,7 +52,7 @@ def takes(operation: Gate | Noise) -> bool:
     """Whether prism-q can do it; what it cannot is applied to the exported state."""
     if isinstance(operation, Gate):
         return len(operation.targets) <= WIDEST_NATIVE
-    if len(operation.targets) > _WIDEST_NOISE:
+    if len(operation.targets) > WIDEST_NOISE:
         return False
     total = np.einsum("kji,kjl->il", operation.operators.conj(), operation.operators)
     return bool(np.abs(total - np.eye(len(total))).max() < _EXACT_TRACE)

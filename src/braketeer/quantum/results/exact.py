@@ -1,4 +1,4 @@
-"""Exact values (shots = 0) of every result type, all read from the one final state."""
+"""Exact values (shots = 0) of every result type, all read from the one final state vector or density matrix."""
 
 from __future__ import annotations
 
@@ -8,37 +8,46 @@ import numpy as np
 
 from braketeer.quantum.circuit import Circuit, Matrix, Observable, ProgramError, ResultType
 from braketeer.quantum.engines.amplitudes import State, apply, pieces, targets_first
+from braketeer.quantum.engines.density import Density
+from braketeer.quantum.results import mixed
 from braketeer.quantum.results.observables import check_observable, factor_matrix
 from braketeer.quantum.results.paulis import pauli_expectation
 from braketeer.quantum.results.probabilities import probabilities
 
 _PAULIS = frozenset("ixyz")
-_LARGEST_DENSITY_QUBITS = 12
+#: Of a result: 4^12 numbers are half a gigabyte of JSON.
+LARGEST_DENSITY_QUBITS = 12
 #: The state is read in pieces of at most this many amplitudes (256 KiB) where the targets allow.
 _PIECE = 1 << 14
 
 
-def exact_values(circuit: Circuit, state: State) -> list[Any]:
-    """The value of each result type in order, ready for JSON: complex numbers as [re, im], arrays as numpy arrays."""
+def exact_values(circuit: Circuit, state: State | Density) -> list[Any]:
+    """The value of each result type in order, ready for JSON: complex numbers as [re, im], arrays as numpy arrays.
+
+    ``state`` has shape (2^n,), or (2^n, 2^n) after noise.
+    """
     return [_value(result, state, circuit.qubit_count) for result in circuit.results]
 
 
-def _value(result: ResultType, state: State, qubits: int) -> Any:
+def _value(result: ResultType, state: State | Density, qubits: int) -> Any:
+    is_mixed = state.ndim == 2
     match result.kind:
         case "probability":
-            return probabilities(state, result.targets)
+            return (mixed.populations if is_mixed else probabilities)(state, result.targets)
         case "expectation" | "variance":
             return _observable_value(result, state)
+        case "density_matrix":
+            return _density_matrix(state, result.targets)
+        case "amplitude" | "state_vector" if is_mixed:
+            raise ProgramError(f"after noise there is no {result.kind.replace('_', ' ')}, only a density matrix")
         case "amplitude":
             return {bits: _pair(state[_index(bits, qubits)]) for bits in result.states}
         case "state_vector":
             return state.view(np.float64).reshape(-1, 2)
-        case "density_matrix":
-            return _density_matrix(state, result.targets)
     raise ProgramError(f"the result type {result.kind!r} has no exact value: it needs shots")
 
 
-def _observable_value(result: ResultType, state: State) -> float | list[float]:
+def _observable_value(result: ResultType, state: State | Density) -> float | list[float]:
     observable = result.observable
     if observable is None:
         raise ProgramError(f"the result type {result.kind!r} names no observable")
@@ -47,8 +56,8 @@ def _observable_value(result: ResultType, state: State) -> float | list[float]:
     return _one(result.kind, state, observable)
 
 
-def _one(kind: str, state: State, observable: Observable) -> float:
-    mean, square = moments(state, observable)
+def _one(kind: str, state: State | Density, observable: Observable) -> float:
+    mean, square = mixed.moments(state, observable) if state.ndim == 2 else moments(state, observable)
     return mean if kind == "expectation" else max(square - mean * mean, 0.0)
 
 
@@ -82,11 +91,14 @@ def _is_identity(name: str | Matrix) -> bool:
     return isinstance(name, str) and name == "i"
 
 
-def _density_matrix(state: State, targets: tuple[int, ...] | None) -> Any:
+def _density_matrix(state: State | Density, targets: tuple[int, ...] | None) -> Any:
     """Shape (2^k, 2^k, 2) for the targets kept, all of them where None."""
-    kept = tuple(range(state.size.bit_length() - 1)) if targets is None else targets
-    if len(kept) > _LARGEST_DENSITY_QUBITS:
-        raise ProgramError(f"a density matrix of {len(kept)} qubits is beyond the {_LARGEST_DENSITY_QUBITS} taken here")
+    kept = tuple(range(len(state).bit_length() - 1)) if targets is None else targets
+    if len(kept) > LARGEST_DENSITY_QUBITS:
+        raise ProgramError(f"a density matrix of {len(kept)} qubits is beyond the {LARGEST_DENSITY_QUBITS} taken here")
+    if state.ndim == 2:
+        part = np.ascontiguousarray(state) if targets is None else mixed.reduced(state, kept)
+        return part.view(np.float64).reshape(*part.shape, 2)
     matrix = np.zeros((1 << len(kept),) * 2, dtype=np.complex128)
     for piece in pieces(targets_first(state, kept), len(kept), _PIECE):
         columns = piece.reshape(1 << len(kept), -1)
@@ -123,5 +135,5 @@ def values_wanted(circuit: Circuit) -> int:
         elif result.kind == "state_vector":
             total += 2 << width
         elif result.kind == "density_matrix":
-            total += 2 << min(2 * width, 2 * _LARGEST_DENSITY_QUBITS)
+            total += 2 << min(2 * width, 2 * LARGEST_DENSITY_QUBITS)
     return total

@@ -15,20 +15,23 @@ _ROW_QUBITS = 13
 
 
 def pauli_expectation(state: State, letters: Iterable[tuple[str, int]]) -> float:
-    """<state| P |state> for P the product of (letter in ``ixyz``, qubit), at most one letter a qubit.
-
-    As Y = i X Z, P takes basis state k to k ^ x with the sign of the parity of k & z, times i for each Y.
-    """
+    """<state| P |state> for P the product of (letter in ``ixyz``, qubit), at most one letter a qubit."""
     qubits = state.size.bit_length() - 1
+    x, z, unit = masks(letters, qubits)
+    rows = state.reshape(-1, 1 << min(qubits, _ROW_QUBITS))
+    value = _flipping(rows, x, z) if x else complex(_diagonal(rows, z))
+    return float((value * unit).real)
+
+
+def masks(letters: Iterable[tuple[str, int]], qubits: int) -> tuple[int, int, complex]:
+    """x, z and a power of i: P takes basis state k to k ^ x, times (-1)^parity(k & z) and that power, as Y = i X Z."""
     x = z = ys = 0
     for letter, qubit in letters:
         bit = 1 << (qubits - 1 - qubit)
         x |= bit if letter in "xy" else 0
         z |= bit if letter in "yz" else 0
         ys += letter == "y"
-    rows = state.reshape(-1, 1 << min(qubits, _ROW_QUBITS))
-    value = _flipping(rows, x, z) if x else complex(_diagonal(rows, z))
-    return float((value * (1, 1j, -1, -1j)[ys % 4]).real)
+    return x, z, (1, 1j, -1, -1j)[ys % 4]
 
 
 def _diagonal(rows: State, z: int) -> float:
@@ -82,8 +85,9 @@ def _flipping(rows: State, x: int, z: int) -> complex:
 def _signs(rows: State, z: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(-1)^parity(k & z) as a product of a sign for each row and one for each column."""
     row_mask, column_mask = divmod(z, rows.shape[1])
-    return _parity_signs(rows.shape[0], row_mask), _parity_signs(rows.shape[1], column_mask)
+    return parity_signs(rows.shape[0], row_mask), parity_signs(rows.shape[1], column_mask)
 
 
-def _parity_signs(count: int, mask: int) -> NDArray[np.float64]:
+def parity_signs(count: int, mask: int) -> NDArray[np.float64]:
+    """(-1)^parity(k & mask) for k below ``count``."""
     return np.asarray(1.0 - 2.0 * (np.bitwise_count(np.arange(count) & mask) & 1))
