@@ -6,6 +6,18 @@ network comes in here.
 
 from braketeer.quantum.programs.actions import Action, read_action
 from braketeer.quantum.programs.checks import check_results
-from braketeer.quantum.programs.compiling import compile_program
+from braketeer.quantum.programs.compiling import circuit_of, compile_program, run_machine
+from braketeer.quantum.programs.machine import Machine, NeedsWorld
+from braketeer.quantum.programs.outcomes import Outcome
 
-__all__ = ["Action", "check_results", "compile_program", "read_action"]
+__all__ = [
+    "Action",
+    "Machine",
+    "NeedsWorld",
+    "Outcome",
+    "check_results",
+    "circuit_of",
+    "compile_program",
+    "read_action",
+    "run_machine",
+]

@@ -18,7 +18,7 @@ from braketeer.quantum.programs.tokens import Tokens
 
 _ASSIGNS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "**=", "&=", "|=", "^=", "<<=", ">>="})
 _MODIFIERS = frozenset({"inv", "pow", "ctrl", "negctrl"})
-_IN_GATES = frozenset({"for", "barrier", *_MODIFIERS})
+_IN_GATES = frozenset({"for", "barrier", "nop", *_MODIFIERS})
 
 # A gate on indexed or physical qubits, as most statements of most programs are. One match takes the place of some ten
 # tokens; what it cannot read is left to the grammar.
@@ -243,7 +243,7 @@ class _Parser(ExpressionReader):
         wanted = self.type_name()
         name = self.name("a name")
         value: Any = None
-        if role != "input" and tokens.take("="):
+        if role in ("var", "const") and tokens.take("="):
             if tokens.text == "measure":
                 place = tokens.at
                 tokens.advance()
@@ -255,15 +255,19 @@ class _Parser(ExpressionReader):
         tokens.need(";")
         return s.Declaration(role, wanted, name, value, at)
 
-    def _block(self) -> list[s.Statement]:
+    def _block(self, *, plain: bool = False) -> list[s.Statement]:
+        """``plain`` says that what is inside is as plain as what is outside: a box, most often full of gates."""
         tokens = self.tokens
         self.enter()
         tokens.need("{")
         body: list[s.Statement] = []
+        flat = self.flat and plain and self.depth == 1
         while not tokens.take("}"):
             if tokens.kind == "end":
                 tokens.unexpected("'}'")
-            if (statement := self.statement()) is not None:
+            if flat and tokens.kind == "name" and (gates := self._flat_gates()):
+                body.append(gates)
+            elif (statement := self.statement()) is not None:
                 body.append(statement)
         self.leave()
         return body
@@ -324,6 +328,11 @@ class _Parser(ExpressionReader):
     def _input(self, at: int) -> s.Declaration:
         return self._declaration("input", at)
 
+    def _output(self, at: int) -> s.Declaration:
+        if self.depth:
+            self.tokens.fail("Output variables are declared outside all blocks", at)
+        return self._declaration("output", at)
+
     def _gate(self, at: int) -> s.GateDefinition:
         tokens = self.tokens
         if self.depth:
@@ -368,8 +377,10 @@ class _Parser(ExpressionReader):
 
     def _parameter(self) -> s.Parameter:
         tokens, at = self.tokens, self.tokens.at
+        if tokens.text in ("readonly", "mutable"):
+            return self._array_parameter(at)
         if tokens.text in ("const", "array"):
-            tokens.fail("Array arguments are not supported yet")
+            tokens.fail("An array argument is readonly or mutable")
         if tokens.text in ("qreg", "creg"):
             return self._old_parameter(tokens.text, at)
         if tokens.take("qubit"):
@@ -377,6 +388,28 @@ class _Parser(ExpressionReader):
             return s.Parameter(self.name("the name of an argument"), None, size, at)
         wanted = self.type_name()
         return s.Parameter(self.name("the name of an argument"), wanted, None, at)
+
+    def _array_parameter(self, at: int) -> s.Parameter:
+        tokens = self.tokens
+        access = tokens.text
+        tokens.advance()
+        tokens.need("array")
+        tokens.need("[")
+        element = self.type_name()
+        tokens.need(",")
+        sizes: list[s.Expression] = []
+        dimensions: s.Expression | None = None
+        if tokens.take("#"):
+            if tokens.text != "dim":
+                tokens.unexpected("'dim'")
+            tokens.advance()
+            tokens.need("=")
+            dimensions = self.expression()
+            tokens.need("]")
+        else:
+            sizes = self.expressions("]")
+        wanted = s.TypeName("array", None, at, element, tuple(sizes))
+        return s.Parameter(self.name("the name of an argument"), wanted, None, at, access, dimensions)
 
     def _old_parameter(self, word: str, at: int) -> s.Parameter:
         self.tokens.advance()
@@ -393,6 +426,11 @@ class _Parser(ExpressionReader):
         self.tokens.need(";")
         return s.Measure(source, target, at)
 
+    def _reset(self, at: int) -> s.Reset:
+        operand = self.place()
+        self.tokens.need(";")
+        return s.Reset(operand, at)
+
     def _barrier(self, at: int) -> s.Barrier:
         operands = [] if self.tokens.text == ";" else self.places()
         self.tokens.need(";")
@@ -400,8 +438,8 @@ class _Parser(ExpressionReader):
 
     def _box(self, at: int) -> s.Block:
         if self.tokens.text == "[":
-            self.tokens.fail("Boxes of a given duration are not supported yet")
-        return s.Block(self._block(), at)
+            self.tokens.fail("Boxes of a given duration are not supported")
+        return s.Block(self._block(plain=True), at)
 
     def _for(self, at: int) -> s.For:
         tokens = self.tokens
@@ -449,16 +487,20 @@ class _Parser(ExpressionReader):
                 tokens.unexpected("'}' after the default")
             tokens.need("case")
             labels = [self.expression()]
-            while tokens.take(","):
+            while tokens.take(",") and tokens.text != "{":
                 labels.append(self.expression())
             cases.append((labels, self._block()))
         return s.Switch(value, cases, default, at)
 
     def _return(self, at: int) -> s.Jump:
         tokens = self.tokens
+        value: s.Expression | s.Measure | None = None
         if tokens.text == "measure":
-            tokens.fail("Returning a measurement is not supported yet")
-        value = None if tokens.text == ";" else self.expression()
+            place = tokens.at
+            tokens.advance()
+            value = s.Measure(self.place(), None, place)
+        elif tokens.text != ";":
+            value = self.expression()
         tokens.need(";")
         return s.Jump("return", value, at)
 
@@ -487,10 +529,13 @@ _STATEMENTS: dict[str, Callable[[_Parser, int], s.Statement]] = {
     "let": _Parser._alias,
     "const": _Parser._const,
     "input": _Parser._input,
+    "output": _Parser._output,
     "gate": _Parser._gate,
     "def": _Parser._def,
     "measure": _Parser._measure,
+    "reset": _Parser._reset,
     "barrier": _Parser._barrier,
+    "nop": _Parser._barrier,
     "box": _Parser._box,
     "for": _Parser._for,
     "while": _Parser._while,

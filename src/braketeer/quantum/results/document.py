@@ -37,10 +37,12 @@ def result_document(
     result_types: Sequence[tuple[dict[str, Any], Any]],
     measured_qubits: Sequence[int] = (),
     measurements: NDArray[np.uint8] | None = None,
+    outputs: Sequence[dict[str, Any]] | None = None,
 ) -> bytes:
     """The document as JSON. The action stands in it as it was given (see check_action_text).
 
     ``measurements`` has shape (shots, len(measured_qubits)) and is absent with shots = 0.
+    ``outputs`` are the output variables of each shot, where the program declares some.
     """
     document: dict[str, Any] = {"braketSchemaHeader": _header("gate_model_task_result")}
     if measurements is not None:
@@ -48,6 +50,8 @@ def result_document(
     document["resultTypes"] = [{"type": specification, "value": value} for specification, value in result_types]
     if measurements is not None:
         document["measuredQubits"] = list(measured_qubits)
+    if outputs:
+        document["outputs"] = outputs
     document["taskMetadata"] = {
         "braketSchemaHeader": _header("task_metadata"),
         "id": facts.task_arn,
