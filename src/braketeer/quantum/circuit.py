@@ -138,6 +138,7 @@ class Limits:
     ``operations`` are gate names (compared without regard to case; ``unitary`` needs no mention).
     ``result_kinds_exact`` and ``result_kinds_sampled`` are the result types allowed with shots = 0 and shots > 0.
     ``noise`` are the names of the noise channels it takes; none where it computes state vectors only.
+    ``clifford`` says that it takes Clifford circuits only and is not bound by the size of states.
     ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
     requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
@@ -153,4 +154,5 @@ class Limits:
     all_measured: bool = True
     noise: frozenset[str] = frozenset()
     max_density_qubits: int = 0
+    clifford: bool = False
     dynamic: bool = False

@@ -1,4 +1,4 @@
-"""From a circuit to exact values or shots: which way of evolving it fits, and reading everything from one evolution."""
+"""From a circuit to exact values or shots: which engine and which kind of state fit it; everything from one evolution."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from braketeer.quantum.circuit import Circuit, Limits, ProgramError
-from braketeer.quantum.engines import Engine
+from braketeer.quantum.circuit import Circuit, Limits, Observable, ProgramError, ResultType
+from braketeer.quantum.engines import Engine, choose_clifford
 from braketeer.quantum.memory import uses_density
 from braketeer.quantum.results.exact import exact_values
 from braketeer.quantum.results.mixed import populations
-from braketeer.quantum.results.observables import basis_rotations
-from braketeer.quantum.results.sampling import Indices, draw, draw_from
+from braketeer.quantum.results.observables import basis_rotations, check_observable
+from braketeer.quantum.results.sampled import Shots
+from braketeer.quantum.results.sampling import draw, draw_from
+
+_PAULIS = frozenset("ixyz")
 
 
 def values(circuit: Circuit, limits: Limits, engine: Engine) -> list[Any]:
     """The exact value of each result type in order (shots = 0)."""
-    check_exact(circuit, limits)
+    check_engine(circuit, limits, 0)
+    if limits.clifford:
+        return [_clifford_value(circuit, result) for result in circuit.results]
     return exact_values(circuit, engine.evolve_density(circuit) if circuit.is_noisy else engine.evolve(circuit))
 
 
-def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: np.random.Generator) -> Indices:
+def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: np.random.Generator) -> Shots:
     """The basis states of ``shots`` measurements of all qubits, in the bases that the results ask for; shape (shots,).
 
     Shots of a noisy circuit come from its density matrix where that fits and pays, else each from a trajectory of its
-    own: both are independent draws from the same distribution.
+    own: both are independent draws from the same distribution. Clifford circuits give bits, shape (shots, qubits).
     """
     rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
+    if limits.clifford:
+        return choose_clifford().sample(rotated, shots, random)
     if not rotated.is_noisy:
         return draw(engine.evolve(rotated), shots, random)
     if not uses_density(circuit, shots, limits):
@@ -35,11 +42,31 @@ def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: 
     return draw_from(populations(engine.evolve_density(rotated)), shots, random)
 
 
-def check_exact(circuit: Circuit, limits: Limits) -> None:
-    """Raise ProgramError where exact values of a noisy circuit do not fit this machine."""
-    if circuit.is_noisy and circuit.qubit_count > limits.max_density_qubits:
+def check_engine(circuit: Circuit, limits: Limits, shots: int) -> None:
+    """Raise ProgramError for what a device's engine will not be able to do, before it is asked."""
+    if limits.clifford:
+        choose_clifford().check(circuit, shots)
+        for result in circuit.results:
+            if result.observable is not None and not _is_pauli(result.observable):
+                raise ProgramError("The stabilizer device measures products of x, y, z and i only")
+    elif shots == 0 and circuit.is_noisy and circuit.qubit_count > limits.max_density_qubits:
         raise ProgramError(
             f"With shots=0 the density matrix of all {circuit.qubit_count} qubits would be needed, and "
             f"{limits.max_density_qubits} fit into the memory of a task here: use shots, which are drawn from "
             f"trajectories on up to {limits.max_qubits} qubits"
         )
+
+
+def _clifford_value(circuit: Circuit, result: ResultType) -> float | list[float]:
+    if result.observable is None:
+        raise ProgramError(f"the result type {result.kind!r} has no exact value on the stabilizer device")
+    each = [result.observable] if result.targets is not None else [Observable((f,)) for f in result.observable.factors]
+    for observable in each:
+        check_observable(observable, circuit.qubit_count)
+    means = choose_clifford().expectation(circuit, each)
+    found = [float(mean if result.kind == "expectation" else 1 - mean * mean) for mean in means]
+    return found[0] if result.targets is not None else found
+
+
+def _is_pauli(observable: Observable) -> bool:
+    return all(isinstance(factor, str) and factor in _PAULIS for factor, _ in observable.factors)

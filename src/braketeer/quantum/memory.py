@@ -18,6 +18,8 @@ def memory_bytes(circuit: Circuit, shots: int, limits: Limits) -> int:
     The engine holds two states while it hands one over; gates wider than it takes, and observables with a factor that
     is no Pauli letter on very many qubits, need further copies (see engines/prism.py and results/exact.py).
     """
+    if limits.clifford:
+        return _BASE + shots * (600 + 8 * circuit.qubit_count + 40 * len(circuit.results))
     mixed = circuit.is_noisy and uses_density(circuit, shots, limits)
     state = _AMPLITUDE << circuit.qubit_count * (2 if mixed else 1)
     widest = max((len(operation.targets) for operation in circuit.operations), default=0)

@@ -5,11 +5,12 @@ What may not come in: parsing, result documents. An engine that cannot do a gate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from braketeer.quantum.circuit import Circuit, ProgramError
+from braketeer.quantum.circuit import Circuit, Observable, ProgramError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,27 @@ class Engine:
     evolve: Evolve
     evolve_density: EvolveDensity
     trajectories: Trajectories
+
+
+class Clifford(Protocol):
+    """The stabilizer engine, for Clifford circuits on thousands of qubits."""
+
+    def check(self, circuit: Circuit, shots: int) -> None:
+        """Raise ProgramError naming a gate, noise or number of shots that it cannot do."""
+
+    def sample(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.uint8]:
+        """Measurements of all qubits, shape (shots, qubits)."""
+
+    def expectation(self, circuit: Circuit, observables: Iterable[Observable]) -> list[int]:
+        """-1, 0 or 1 for each product of Pauli letters after the gates."""
+
+
+def choose_clifford() -> Clifford:
+    """The stabilizer engine; ProgramError where stim is not installed."""
+    try:
+        return cast("Clifford", import_module("braketeer.quantum.engines.stabilizer"))
+    except ImportError as error:
+        raise ProgramError(f"the stabilizer engine cannot be loaded here: {error}") from error
 
 
 def choose(name: str | None = None) -> Engine:
