@@ -1,7 +1,8 @@
-"""From a circuit to exact values or shots: which engine and which kind of state fit it; everything from one evolution."""
+"""From a circuit to exact values or shots: the engine and kind of state that fit it, everything from one evolution."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from braketeer.quantum.results.observables import basis_rotations, check_observa
 from braketeer.quantum.results.sampled import Shots
 from braketeer.quantum.results.sampling import draw, draw_from
 
+GRADIENT = "adjoint_gradient"
 _PAULIS = frozenset("ixyz")
 
 
@@ -23,6 +25,8 @@ def values(circuit: Circuit, limits: Limits, engine: Engine) -> list[Any]:
     check_engine(circuit, limits, 0)
     if limits.clifford:
         return [_clifford_value(circuit, result) for result in circuit.results]
+    if any(result.kind == GRADIENT for result in circuit.results):
+        return _with_gradients(circuit, engine)
     return exact_values(circuit, engine.evolve_density(circuit) if circuit.is_noisy else engine.evolve(circuit))
 
 
@@ -55,6 +59,30 @@ def check_engine(circuit: Circuit, limits: Limits, shots: int) -> None:
             f"{limits.max_density_qubits} fit into the memory of a task here: use shots, which are drawn from "
             f"trajectories on up to {limits.max_qubits} qubits"
         )
+
+
+def _with_gradients(circuit: Circuit, engine: Engine) -> list[Any]:
+    """The gradients by the adjoint method, the others from one evolution more."""
+    if circuit.is_noisy:
+        raise ProgramError("adjoint gradients are of circuits without noise")
+    others = replace(circuit, results=[result for result in circuit.results if result.kind != GRADIENT])
+    rest = iter(exact_values(others, engine.evolve(others)) if others.results else ())
+    return [_gradient(circuit, result, engine) if result.kind == GRADIENT else next(rest) for result in circuit.results]
+
+
+def _gradient(circuit: Circuit, result: ResultType, engine: Engine) -> dict[str, Any]:
+    """As SV1 writes it: the derivative of each asked input is the sum over the angles that move with it."""
+    for _, observable in result.terms:
+        check_observable(observable, circuit.qubit_count)
+    value, derivatives = engine.gradient(circuit, result.terms)
+    gradient = dict.fromkeys(result.parameters, 0.0)
+    gates = circuit.gates
+    for index, by_angle in derivatives.items():
+        for derivative, slopes in zip(by_angle, gates[index].slopes, strict=True):
+            for name, slope in slopes:
+                if name in gradient:
+                    gradient[name] += derivative * slope
+    return {"expectation": value, "gradient": gradient}
 
 
 def _clifford_value(circuit: Circuit, result: ResultType) -> float | list[float]:

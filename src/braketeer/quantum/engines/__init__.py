@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from braketeer.quantum.engines.adjoint import Derivatives, Terms
     from braketeer.quantum.engines.amplitudes import State
     from braketeer.quantum.engines.density import Density
 
@@ -38,6 +39,11 @@ class Trajectories(Protocol):
         """See :class:`Engine`."""
 
 
+class Gradient(Protocol):
+    def __call__(self, circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
+        """See :class:`Engine`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """All start from zeros and ignore measurements and result types; the arrays they give are the caller's to change.
@@ -47,12 +53,15 @@ class Engine:
     - ``evolve_density`` takes it to the density matrix after its gates and noise, (2^n, 2^n), trace 1 to 1e-6.
     - ``trajectories`` draws basis states, shape (shots,), each from a state vector of its own in which every channel
       picked one of its operators at random.
+    - ``gradient`` gives the expectation of a sum of observables after a circuit without noise, and for each gate with
+      slopes, by its index, the derivatives by its angles.
     """
 
     name: str
     evolve: Evolve
     evolve_density: EvolveDensity
     trajectories: Trajectories
+    gradient: Gradient
 
 
 class Clifford(Protocol):
@@ -86,5 +95,5 @@ def choose(name: str | None = None) -> Engine:
         except ImportError as error:
             missing = error
         else:
-            return Engine(candidate, module.evolve, module.evolve_density, module.trajectories)
+            return Engine(candidate, module.evolve, module.evolve_density, module.trajectories, module.gradient)
     raise ProgramError(f"the engine {candidate!r} cannot be loaded here: {missing}")

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Gate
+from braketeer.quantum.engines import adjoint
+from braketeer.quantum.engines.adjoint import Derivatives, Terms
 from braketeer.quantum.engines.amplitudes import State, apply, check_gate, check_norm, target_matrix, zeros
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace, start
 from braketeer.quantum.engines.trajectories import apply_at_random
@@ -54,3 +56,8 @@ def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> N
         drawn = min(random.random() * table[-1], np.nextafter(table[-1], 0))
         indices[shot] = np.searchsorted(table, drawn, side="right")
     return indices
+
+
+def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
+    """See :class:`braketeer.quantum.engines.Engine`."""
+    return adjoint.gradient(circuit, terms, evolve)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from prism_q import BackendKind, PrismError, Simulation, simulate
 
 from braketeer.quantum.circuit import Circuit, Gate, Operation, ProgramError
-from braketeer.quantum.engines import dense
+from braketeer.quantum.engines import adjoint, dense, prism_gradient
+from braketeer.quantum.engines.adjoint import Derivatives, Terms
 from braketeer.quantum.engines.amplitudes import State, apply, check_norm, target_matrix
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace
 from braketeer.quantum.engines.prism_gates import Translation, takes
@@ -78,6 +79,14 @@ def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> N
     if bits.shape != (shots, qubits):
         raise ProgramError(f"the engine prism-q gave measurements of shape {bits.shape}: no result is given")
     return bits @ (1 << np.arange(qubits - 1, -1, -1, dtype=np.int64))
+
+
+def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
+    """See :class:`braketeer.quantum.engines.Engine`."""
+    _checked(circuit)
+    if not prism_gradient.can(circuit, terms):
+        return adjoint.gradient(circuit, terms, evolve)
+    return _guarded(lambda: prism_gradient.gradient(circuit, terms))
 
 
 def _checked(circuit: Circuit) -> int:

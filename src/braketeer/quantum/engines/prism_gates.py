@@ -69,14 +69,14 @@ def _instructions(name: str) -> int:
 class Translation:
     """A circuit of prism-q being written; qubit q is its qubit n-1-q, so that its states are in Braket's order.
 
-    ``measured`` appends a measurement of every qubit, with qubit q in column q.
+    ``measured`` appends a measurement of every qubit, with qubit q in column q. ``count`` are the instructions so far.
     """
 
     def __init__(self, qubits: int, *, measured: bool = False) -> None:
         self._last = qubits - 1
         self._measured = measured
         self._builder = CircuitBuilder(qubits, qubits if measured else 0)
-        self._count = 0
+        self.count = 0
         self._events: list[tuple[int, Noise]] = []
 
     def circuit(self) -> PrismCircuit:
@@ -100,10 +100,10 @@ class Translation:
         if isinstance(operation, Gate):
             self._add_gate(operation)
             return
-        if not self._count:  # noise is tied to the instruction before it
+        if not self.count:  # noise is tied to the instruction before it
             self._builder.id(0)
-            self._count += 1
-        self._events.append((self._count - 1, operation))
+            self.count += 1
+        self._events.append((self.count - 1, operation))
 
     def phase(self, phase: complex) -> None:
         """Multiply the state by a number of size 1."""
@@ -114,7 +114,7 @@ class Translation:
         named = _NAMED.get(gate.name)
         if named is not None and not gate.controls and gate.power == 1 and gate.matrix is None:
             named(self._builder, *gate.parameters, *targets)
-            self._count += _instructions(gate.name)
+            self.count += _instructions(gate.name)
             return
         if gate.name == "i" and gate.matrix is None:
             return
@@ -135,13 +135,13 @@ class Translation:
 
     def _unitary(self, matrix: Matrix, targets: list[int]) -> None:
         self._builder.gate(PrismGate.unitary(matrix), targets)
-        self._count += 1
+        self.count += 1
 
     def _controlled(self, matrix: Matrix, controls: dict[int, int], target: int) -> None:
         zeros = [qubit for qubit, wanted in controls.items() if wanted == 0]
         self._flip(zeros)
         self._builder.mcu(matrix, list(controls), target)
-        self._count += 1
+        self.count += 1
         self._flip(zeros)
 
     def _phase_where(self, phase: complex, wanted: dict[int, int]) -> None:
@@ -166,7 +166,7 @@ class Translation:
     def _flip(self, qubits: Iterable[int]) -> None:
         for qubit in qubits:
             self._builder.x(qubit)
-            self._count += 1
+            self.count += 1
 
 
 def _channel(noise: Noise) -> NoiseChannel:
