@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Noise, Operation, ProgramError
 from braketeer.quantum.engines.stepping import Stepping, stepping
 from braketeer.quantum.evaluation import Evaluated
-from braketeer.quantum.programs import Machine, Outcome, circuit_of, run_machine
+from braketeer.quantum.programs import Machine, Outcome, assembled, run_machine
 from braketeer.quantum.results.observables import basis_rotations
 from braketeer.quantum.results.sampled import measurement_bits, sampled_values
 from braketeer.quantum.results.sampling import Indices, draw_from
@@ -59,7 +59,7 @@ def survey(program: Program) -> Circuit:
         except ProgramError:
             if not machine.looked:
                 raise
-        found.append(circuit_of(machine, program.limits))
+        found.append(assembled(machine, program.limits))
     return max(found, key=lambda circuit: (circuit.qubit_count, len(circuit.operations)))
 
 
@@ -240,7 +240,7 @@ class _Course:
     def end(self, machine: Machine) -> _End:
         self._advance(machine.gates)
         self.courses._qubits(tuple(machine.used))
-        circuit = circuit_of(machine, self.courses.program.limits, self.courses.labels)
+        circuit = assembled(machine, self.courses.program.limits, self.courses.labels)
         for rotation in basis_rotations(circuit):
             self.state.apply(rotation, self.courses.random)
         indices = draw_from(self.state.populations(), self.shots, self.courses.random)

@@ -142,7 +142,8 @@ class Limits:
     ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
     requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
-    outcomes; the rule of ``all_measured`` is not for those that do.
+    outcomes; the rule of ``all_measured`` is not for those that do. ``actions`` are the schema names of the kinds of
+    programs it takes; a program set has at most ``most_executables`` and ``most_set_shots`` in all.
     """
 
     device_arn: str
@@ -156,3 +157,6 @@ class Limits:
     max_density_qubits: int = 0
     clifford: bool = False
     dynamic: bool = False
+    actions: frozenset[str] = frozenset({"braket.ir.openqasm.program"})
+    most_executables: int = 100
+    most_set_shots: int = 200_000

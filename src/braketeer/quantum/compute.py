@@ -11,34 +11,60 @@ from hashlib import sha256
 from math import ceil
 from time import perf_counter
 
-from braketeer.quantum.circuit import Limits
-from braketeer.quantum.executables import Executable, openqasm_executable
-from braketeer.quantum.programs import read_action
+from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.executables import Executable, checked_executable, openqasm_executable
+from braketeer.quantum.program_sets import ProgramSet, read_program_set
+from braketeer.quantum.programs import JAQCD, PROGRAM_SET, compile_jaqcd, read_action
 from braketeer.quantum.results.document import TaskFacts, check_action_text, result_document
+from braketeer.quantum.results.set_document import ProgramOutcome, set_document
 from braketeer.quantum.tasks import Outcome, Prepared, TaskDescription
 
 
 def prepare(action: str, limits: Limits, shots: int) -> Prepared:
-    """Parse and check a task's action for a device. Raises ProgramError saying what and where."""
-    action_type, executable = _compiled(action, limits, shots)
-    return Prepared(action_type, executable.circuit.qubit_count, executable.memory_bytes(shots))
+    """Parse and check a task's action for a device. Raises ProgramError saying what and where; ProgramSetError, which
+    is one, names each program and row of inputs that is wrong."""
+    action_type, read = _compiled(action, limits, shots)
+    if isinstance(read, ProgramSet):
+        executables = read.executables
+        memory = max(executable.memory_bytes(read.shots) for executable in executables) + _BYTES_A_SHOT * shots
+        width = max(executable.circuit.qubit_count for executable in executables)
+        return Prepared(action_type, width, memory, len(read.programs), len(executables))
+    return Prepared(action_type, read.circuit.qubit_count, read.memory_bytes(shots))
 
 
 def run(task: TaskDescription) -> Outcome:
-    """Compute a task. Raises ProgramError where the program or the engine cannot; never gives half a result."""
+    """Compute a task. Raises ProgramError where the program or the engine cannot; never gives half a result, except
+    that executables of a program set may fail one by one: the document says which and why."""
     begin = perf_counter()
-    _, executable = _compiled(task.action, task.limits, task.shots)
-    evaluated = executable.evaluate(task.shots, task.seed, task.engine)
-    facts = _facts(task, (perf_counter() - begin) * 1000)
+    _, read = _compiled(task.action, task.limits, task.shots)
+    if isinstance(read, ProgramSet):
+        return _run_set(task, read, begin)
+    evaluated = read.evaluate(task.shots, task.seed, task.engine)
+    facts = _facts(task, begin)
     types = [
-        (result.specification, value)
-        for result, value in zip(executable.circuit.results, evaluated.values, strict=True)
+        (result.specification, value) for result, value in zip(read.circuit.results, evaluated.values, strict=True)
     ]
     document = result_document(facts, types, evaluated.measured, evaluated.bits, evaluated.outputs)
     return Outcome(document, task.shots or None, facts.ended_at_ms, facts.execution_ms)
 
 
-def _facts(task: TaskDescription, elapsed_ms: float) -> TaskFacts:
+def _run_set(task: TaskDescription, programs: ProgramSet, begin: float) -> Outcome:
+    outcomes = [
+        ProgramOutcome(program.document, found)
+        for program, found in zip(programs.programs, programs.evaluate(task.seed, task.engine), strict=True)
+    ]
+    problems = [each for outcome in outcomes for each in outcome.executables if isinstance(each, ProgramError)]
+    count = len(programs.executables)
+    if len(problems) == count:
+        raise ProgramError(f"All {count} executables of the program set failed; the first: {problems[0]}")
+    facts = _facts(task, begin)
+    document = set_document(facts, outcomes, programs.shots)
+    successful = programs.shots * (count - len(problems))
+    return Outcome(document, successful, facts.ended_at_ms, facts.execution_ms)
+
+
+def _facts(task: TaskDescription, begin: float) -> TaskFacts:
+    elapsed_ms = (perf_counter() - begin) * 1000
     return TaskFacts(
         task.task_arn,
         task.device_arn,
@@ -51,27 +77,34 @@ def _facts(task: TaskDescription, elapsed_ms: float) -> TaskFacts:
     )
 
 
+_BYTES_A_SHOT = 200
 _MOST_KEPT = 32
 _LONGEST_KEPT = 1 << 18
-_MOST_GATES_KEPT = 20_000
-_kept: OrderedDict[tuple[bytes, Limits, int], tuple[str, Executable]] = OrderedDict()
+_MOST_OPERATIONS_KEPT = 20_000
+_kept: OrderedDict[tuple[bytes, Limits, int], tuple[str, Executable | ProgramSet]] = OrderedDict()
 
 
-def _compiled(action: str, limits: Limits, shots: int) -> tuple[str, Executable]:
-    """The action's type and checked circuit; the last few small ones are kept, as a task is prepared and then run."""
+def _compiled(action: str, limits: Limits, shots: int) -> tuple[str, Executable | ProgramSet]:
+    """The action's type and what is to be run; the last few small ones are kept, as a task is prepared, then run."""
     key = (sha256(action.encode("utf-8", "surrogatepass")).digest(), limits, shots)
     if key in _kept:
         _kept.move_to_end(key)
         return _kept[key]
-    compiled = _compile(action, limits, shots)
-    if len(action) <= _LONGEST_KEPT and len(compiled[1].circuit.operations) <= _MOST_GATES_KEPT:
+    check_action_text(action)
+    action_type, read = compiled = _compile(action, limits, shots)
+    executables = read.executables if isinstance(read, ProgramSet) else [read]
+    operations = sum(len(executable.circuit.operations) for executable in executables)
+    if len(action) <= _LONGEST_KEPT and operations <= _MOST_OPERATIONS_KEPT:
         _kept[key] = compiled
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
-    return compiled
+    return action_type, read
 
 
-def _compile(action: str, limits: Limits, shots: int) -> tuple[str, Executable]:
-    check_action_text(action)
-    read = read_action(action)
+def _compile(action: str, limits: Limits, shots: int) -> tuple[str, Executable | ProgramSet]:
+    read = read_action(action, limits.actions)
+    if read.type == PROGRAM_SET:
+        return read.type, read_program_set(read.raw, limits, shots)
+    if read.type == JAQCD:
+        return read.type, checked_executable(compile_jaqcd(read.raw, limits, exact=shots == 0), limits, shots)
     return read.type, openqasm_executable(read.source, read.inputs, limits, shots)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,8 +28,8 @@ class Executable:
         """What running it takes at its peak, for admission."""
         return memory_bytes(self.circuit, shots, self.limits) + (0 if self.program is None else WAITING_BYTES)
 
-    def evaluate(self, shots: int, seed: int | None, engine: str | None) -> Evaluated:
-        """Run it; ``seed`` as in :class:`~braketeer.quantum.tasks.TaskDescription`. Raises ProgramError."""
+    def evaluate(self, shots: int, seed: int | Sequence[int] | None, engine: str | None) -> Evaluated:
+        """Run it; ``seed`` as for numpy's generators. Raises ProgramError."""
         try:
             if shots == 0:
                 return evaluate_exactly(self.circuit, self.limits, engine)

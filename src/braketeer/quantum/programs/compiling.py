@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from braketeer.quantum.programs.machine import Machine
 from braketeer.quantum.programs.outcomes import Outcome
 from braketeer.quantum.programs.parser import parse
 from braketeer.quantum.programs.places import AskedFactors, AskedResult
-from braketeer.quantum.programs.tokens import fault
 
 MOST_SOURCE = 4 * 2**20
 _CACHED_SOURCE = 128 * 2**10
@@ -44,7 +43,7 @@ def compile_program(
     """
     machine = Machine(source, inputs or {}, limits, exact=exact)
     _run(machine, read_source(source, flat=flat))
-    return _Assembly(machine, limits).circuit()
+    return assembled(machine, limits)
 
 
 def run_machine(machine: Machine) -> None:
@@ -52,9 +51,24 @@ def run_machine(machine: Machine) -> None:
     _run(machine, read_source(machine.source))
 
 
-def circuit_of(machine: Machine, limits: Limits, labels: tuple[int, ...] | None = None) -> Circuit:
-    """What a run has done, without the outcomes it has decided; on qubits ``labels``, or those it used."""
-    return _Assembly(machine, limits, labels).circuit()
+class Gathered(Protocol):
+    """What a program does, by qubit labels: see :class:`~braketeer.quantum.programs.machine.Machine`."""
+
+    used: set[int]
+    gates: list[Operation]
+    results: list[AskedResult]
+    outcomes: list[Outcome]
+
+    def bits(self) -> dict[tuple[str, int], int | Outcome]: ...
+
+    def float_inputs(self) -> list[str]: ...
+
+    def fail(self, message: str, at: int | None) -> NoReturn: ...
+
+
+def assembled(gathered: Gathered, limits: Limits, labels: tuple[int, ...] | None = None) -> Circuit:
+    """What a program does on compact qubits ``labels``, or those it used; outcomes it has decided are left out."""
+    return _Assembly(gathered, limits, labels).circuit()
 
 
 def read_source(source: str, *, flat: bool = True) -> list[s.Statement]:
@@ -83,10 +97,10 @@ def _parsed(source: str, flat: bool) -> list[s.Statement]:
 class _Assembly:
     """From labels to compact qubits."""
 
-    def __init__(self, machine: Machine, limits: Limits, labels: tuple[int, ...] | None = None) -> None:
-        self.machine = machine
+    def __init__(self, gathered: Gathered, limits: Limits, labels: tuple[int, ...] | None = None) -> None:
+        self.gathered = gathered
         self.limits = limits
-        self.labels = tuple(sorted(machine.used)) if labels is None else labels
+        self.labels = tuple(sorted(gathered.used)) if labels is None else labels
         self.compact = {label: qubit for qubit, label in enumerate(self.labels)}
 
     def circuit(self) -> Circuit:
@@ -94,11 +108,11 @@ class _Assembly:
             raise ProgramError("The program uses no qubits")
         if len(self.labels) > self.limits.max_qubits:
             raise ProgramError(too_many_qubits(len(self.labels), self.limits))
-        gates = self.machine.gates
+        gates = self.gathered.gates
         if self.labels[-1] != len(self.labels) - 1:
             moved = {id(gate): self._moved(gate) for gate in gates}
             gates = [moved[id(gate)] for gate in gates]
-        results = [self._result(asked) for asked in self.machine.results]
+        results = [self._result(asked) for asked in self.gathered.results]
         return Circuit(self.labels, gates, results, self._measured())
 
     def _moved(self, operation: Operation) -> Operation:
@@ -111,10 +125,10 @@ class _Assembly:
 
     def _measured(self) -> tuple[int, ...] | None:
         """Qubits in the order of the bits that hold their outcomes, then those whose outcomes no bit has kept."""
-        outcomes = self.machine.outcomes
+        outcomes = self.gathered.outcomes
         if not outcomes:
             return None
-        kept = [bit for bit in self.machine.bits().values() if isinstance(bit, Outcome)]
+        kept = [bit for bit in self.gathered.bits().values() if isinstance(bit, Outcome)]
         held = set(map(id, kept))
         return self._place(
             tuple([outcome.label for outcome in kept + [each for each in outcomes if id(each) not in held]])
@@ -163,7 +177,7 @@ class _Assembly:
     def _gradient(self, asked: AskedResult, specification: dict[str, Any]) -> ResultType:
         """SV1's recorded documents write the sum as a text and every coefficient in it."""
         products = [(coefficient, *self._product(factors, asked)) for coefficient, factors in asked.terms]
-        parameters = asked.parameters or tuple(sorted(self.machine.float_inputs()))
+        parameters = asked.parameters or tuple(sorted(self.gathered.float_inputs()))
         specification["observable"] = " + ".join(
             f"{_short(coefficient)} * {' @ '.join(map(_named, factors))}" for coefficient, factors in asked.terms
         )
@@ -179,7 +193,7 @@ class _Assembly:
         return isinstance(observable, str) and len(labels) > 1 and labels == self.labels
 
     def _fail(self, message: str, asked: AskedResult) -> NoReturn:
-        raise fault(self.machine.source, message, asked.at)
+        self.gathered.fail(message, asked.at)
 
 
 def _short(coefficient: float) -> str:
