@@ -102,6 +102,8 @@ def _is_global_phase(operation: Operation) -> bool:
 
 
 def _vector(translation: Translation, before: State | None) -> State:
+    if before is not None and not translation.count:
+        return before
     simulation = _simulation(translation, BackendKind.statevector(), _SEED)
     if before is not None:
         simulation = simulation.initial_state(before)
@@ -109,11 +111,15 @@ def _vector(translation: Translation, before: State | None) -> State:
 
 
 def _matrix(translation: Translation, before: Density | None, qubits: int) -> Density:
+    if before is not None and not translation.count:
+        return before
     simulation = _simulation(translation, BackendKind.density_matrix(), _SEED)
-    if before is not None:
-        simulation = simulation.initial_density_matrix(before)
+    trace = 1.0
+    if before is not None:  # prism-q wants trace 1; operators typed with few digits may have left it off by 1e-7
+        trace = float(np.trace(before).real)
+        simulation = simulation.initial_density_matrix(before / trace)
     matrix = _guarded(lambda: simulation.reduced_density_matrix(range(qubits)).matrix)
-    return np.ascontiguousarray(matrix)
+    return np.ascontiguousarray(matrix * trace if trace != 1 else matrix)
 
 
 def _simulation(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
