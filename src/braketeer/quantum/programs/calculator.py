@@ -15,10 +15,12 @@ from braketeer.quantum.programs.tokens import fault
 
 
 class Calculator:
-    """Values of expressions. Every fault is a ProgramError with its place."""
+    """Values of expressions. Every fault is a ProgramError with its place. ``inputs_read`` counts how often inputs were
+    looked at."""
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.inputs_read = 0
         self.names = Names()
         self._elements = 0
 
@@ -147,6 +149,7 @@ class Calculator:
             self.fail(f"{expression.name!r} is not a value", expression.at)
         if meaning.value is None:
             self.fail(f"{expression.name!r} has no value yet", expression.at)
+        self.inputs_read += meaning.role == "input"
         return meaning.value
 
     def _unary(self, expression: s.Unary, real: bool) -> Any:

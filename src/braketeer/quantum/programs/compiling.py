@@ -26,9 +26,11 @@ from braketeer.quantum.programs.machine import Machine
 from braketeer.quantum.programs.outcomes import Outcome
 from braketeer.quantum.programs.parser import parse
 from braketeer.quantum.programs.places import AskedFactors, AskedResult
+from braketeer.quantum.programs.skeletons import Skeleton, Skeletons
 
 MOST_SOURCE = 4 * 2**20
 _CACHED_SOURCE = 128 * 2**10
+_SKELETONS = Skeletons()
 
 
 def compile_program(
@@ -36,14 +38,22 @@ def compile_program(
 ) -> Circuit:
     """The circuit of an OpenQASM 3 program with its inputs bound.
 
-    Inputs the program does not declare are ignored, as Braket does. ``flat`` is the short cut for plain gate
-    statements; without it the outcome is the same. ``exact`` says that there are no shots: resets become channels.
-    Raises ProgramError, with line and column where a place is to blame, and NeedsWorld where no flat circuit says what
-    the program does (see :class:`~braketeer.quantum.programs.machine.World`): only with shots, and on dynamic devices.
+    Inputs the program does not declare are ignored, as Braket does. ``flat`` allows short cuts: for plain gate
+    statements, and for programs seen before but for their numbers and inputs; without it the outcome is the same.
+    ``exact`` says that there are no shots: resets become channels. Raises ProgramError, with line and column where a
+    place is to blame, and NeedsWorld where no flat circuit says what the program does (see
+    :class:`~braketeer.quantum.programs.machine.World`): only with shots, and on dynamic devices.
     """
+    skeleton = Skeleton.of(source) if flat else None
+    if skeleton is not None and (known := _SKELETONS.bound(skeleton, inputs or {}, limits, exact)) is not None:
+        return known
     machine = Machine(source, inputs or {}, limits, exact=exact)
+    machine.notes_spots = skeleton is not None and _SKELETONS.expects(skeleton, limits, exact)
     _run(machine, read_source(source, flat=flat))
-    return assembled(machine, limits)
+    circuit = assembled(machine, limits)
+    if skeleton is not None and machine.notes_spots:
+        _SKELETONS.keep(skeleton, machine, circuit, limits, exact)
+    return circuit
 
 
 def run_machine(machine: Machine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from braketeer.quantum.circuit import Gate, Limits, Operation, ProgramError
@@ -11,7 +12,8 @@ from braketeer.quantum.gates import GATES, Signature
 from braketeer.quantum.noise import kraus_noise, noise
 from braketeer.quantum.programs import modifiers, stdgates
 from braketeer.quantum.programs import syntax as s
-from braketeer.quantum.programs.classical import Type, Unfit, finite, number
+from braketeer.quantum.programs.classical import CONSTANTS, FUNCTIONS, Type, Unfit, finite, number
+from braketeer.quantum.programs.formulas import names_in
 from braketeer.quantum.programs.names import OwnGate, Register, Variable
 from braketeer.quantum.programs.outcomes import Outcome
 from braketeer.quantum.programs.places import Places
@@ -21,16 +23,30 @@ from braketeer.quantum.programs.tokens import MOST_NESTING
 _FEW_GATES = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where in the source the angles of an operation come from: numbers at ``at``, or formulas of inputs only, whose
+    reading of inputs is not counted."""
+
+    operation: int
+    at: int
+    formulas: list[s.Expression]
+
+
 class GateCalls(Places):
     """Gathers ``gates``, noise among them, whose targets and controls are labels.
 
-    ``differentiated`` says that gates carry the slopes of their angles.
+    ``differentiated`` says that gates carry the slopes of their angles. ``spots`` are the plain gates of the device
+    outside all definitions and loops whose angles other numbers and inputs could be put into (see skeletons.py), where
+    ``notes_spots`` is set.
     """
 
     def __init__(self, source: str, limits: Limits) -> None:
         super().__init__(source, limits)
         self.gates: list[Operation] = []
         self.differentiated = False
+        self.notes_spots = False
+        self.spots: list[Spot] = []
         self.calls = 0
         self._operations = frozenset(name.casefold() for name in limits.operations)
         self._noise = frozenset(name.casefold() for name in limits.noise)
@@ -70,7 +86,12 @@ class GateCalls(Places):
         for text, name, value, arguments, qubits, at in statement.items:
             gate = known.get(text)
             if gate is None:
+                if self.notes_spots and (value is not None or arguments is not None):
+                    self._note_spot(name, value, arguments, at)
+                read = self.inputs_read if self.spots and self.spots[-1].formulas is arguments else None
                 gate = self._flat_gate(text, name, value, arguments, qubits, at)
+                if read is not None:
+                    self.inputs_read = read
                 if gate is None:
                     continue
                 if arguments is None:
@@ -79,6 +100,22 @@ class GateCalls(Places):
         self._check_room(statement.at)
         if any(self.names.scopes[1:]):
             self._qubit_texts, self._plain = {}, {}
+
+    def _note_spot(self, name: str, value: float | None, arguments: list[s.Expression] | None, at: int) -> None:
+        if self._signature(name) is None or any(self.names.scopes[1:]):
+            return
+        formulas = arguments or []
+        if all(type(formula) is s.Literal for formula in formulas):
+            self.spots.append(Spot(len(self.gates), at + len(name) + 1, []))
+            return
+        names = {name for formula in formulas for name in names_in(formula)}
+        inputs = set(filter(self.names.is_input, filter(None, names)))
+        if (
+            inputs
+            and all(name in CONSTANTS or name in FUNCTIONS for name in names - inputs)
+            and all(self.names.find(name) is None for name in names - inputs if name)
+        ):
+            self.spots.append(Spot(len(self.gates), at, formulas))
 
     def _flat_gate(
         self, text: str, name: str, value: float | None, arguments: list[s.Expression] | None, qubits: str, at: int
