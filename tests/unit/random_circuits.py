@@ -57,12 +57,14 @@ def random_noise(random: np.random.Generator, qubits: int, widest: int = 3) -> N
     return noise(name, tuple(map(float, parameters)), free[: signature.qubits])
 
 
-def random_circuit(random: np.random.Generator, qubits: int, operations: int, noisy: float = 0.0) -> Circuit:
+def random_circuit(
+    random: np.random.Generator, qubits: int, operations: int, noisy: float = 0.0, widest_noise: int = 3
+) -> Circuit:
     """``noisy`` is the share of operations that are noise."""
     return Circuit(
         tuple(range(qubits)),
         [
-            random_noise(random, qubits) if random.random() < noisy else random_gate(random, qubits)
+            random_noise(random, qubits, widest_noise) if random.random() < noisy else random_gate(random, qubits)
             for _ in range(operations)
         ],
     )

@@ -13,7 +13,7 @@ from braket.task_result import GateModelTaskResult
 from scipy.stats import chisquare
 
 from braketeer.devices.catalogue import Catalogue
-from braketeer.devices.listed import DM1, STABILIZER, SV1
+from braketeer.devices.listed import DM1, SV1
 from braketeer.quantum import Limits, ProgramError, TaskDescription, prepare, run
 from braketeer.quantum.engines import ENGINES
 from tests.unit.tasks_help import TASK, counts, openqasm
@@ -112,35 +112,9 @@ def test_the_memory_of_a_density_matrix_is_asked_for() -> None:
     assert prepare(openqasm(source), LIMITS, 10_000).memory_bytes >= 2 * matrix
 
 
-STABILIZED = "OPENQASM 3.0;\nqubit[300] q;\nh q[0];\nfor int i in [0:298] { cnot q[i], q[i + 1]; }\n"
-
-
-def test_the_stabilizer_device() -> None:
-    limits = CATALOGUE.limits(STABILIZER)
-    source = (
-        STABILIZED + "#pragma braket result expectation z(q[0]) @ z(q[299])\n#pragma braket result variance x(q[7])\n"
-    )
-    exact = document(source, 0, limits)
-    assert [result["value"] for result in exact["resultTypes"]] == [1.0, 1.0]
-    sampled = document(STABILIZED + "#pragma braket result probability q[0], q[299]\n", 500, limits)
-    assert np.shape(sampled["measurements"]) == (500, 300)
-    probabilities = sampled["resultTypes"][0]["value"]
-    assert probabilities[1:3] == [0.0, 0.0]
-    assert probabilities[0] == pytest.approx(0.5, abs=0.1)
-    noisy = document(STABILIZED + "#pragma braket noise bit_flip(1.0) q[299]\n", 20, limits)
-    assert all(row[0] != row[-1] for row in noisy["measurements"])
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("t q[0];", "'t'"),
-        ("rx(0.3) q[0];", "the gate rx is not Clifford"),
-        ("ctrl @ s q[0], q[1];", "the gate s is not Clifford"),
-        ("#pragma braket result expectation h(q[0])", "products of x, y, z and i only"),
-        ("#pragma braket noise amplitude_damping(0.1) q[0]", "amplitude_damping"),
-    ],
-)
-def test_the_stabilizer_device_refuses_by_name(line: str, message: str) -> None:
-    with pytest.raises(ProgramError, match=message):
-        prepare(openqasm(STABILIZED + line + "\n"), CATALOGUE.limits(STABILIZER), 100)
+def test_trajectories_of_operators_typed_with_few_digits() -> None:
+    limits = replace(LIMITS, max_density_qubits=0)
+    source = HEAD + "#pragma braket noise kraus([[0.9486833,0],[0,0.9486833]],[[0,0.31622777],[0.31622777,0]]) q[0]\n"
+    found = counts(document(source, 4_000, limits))
+    expected = {"00": 0.45 + 0.02, "01": 0.03, "10": 0.05 + 0.18, "11": 0.27}
+    assert chisquare([found[key] for key in expected], np.array(list(expected.values())) * 4_000).pvalue > 1e-4

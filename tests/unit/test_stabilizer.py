@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from braketeer.devices.catalogue import Catalogue
+from braketeer.devices.listed import STABILIZER
+from braketeer.quantum import prepare
 from braketeer.quantum.circuit import Circuit, Gate, Noise, Observable, ProgramError
 from braketeer.quantum.engines import choose_clifford
 from braketeer.quantum.gates import GATES
 from braketeer.quantum.noise import noise
 from tests.unit.dense import density_of, mixed_state_of, operator_of, state_of
+from tests.unit.tasks_help import document, openqasm
 
+pytest.importorskip("stim", reason="no wheel of stim for this platform")
 CLIFFORD = choose_clifford()
+CATALOGUE = Catalogue(task_memory_bytes=4 << 30)
 QUARTERS = ("rx", "ry", "rz", "phaseshift", "gpi2", "gpi", "prx", "u", "xx", "yy", "zz", "ms", "pswap")
 HALVES = ("xy", "cphaseshift", "cphaseshift00", "cphaseshift01", "cphaseshift10")
 PLAIN = ("i", "h", "x", "y", "z", "s", "si", "v", "vi", "cnot", "cy", "cz", "swap", "iswap", "ecr")
@@ -112,3 +118,37 @@ def test_what_is_not_clifford_is_refused_by_name(operation: Gate | Noise, messag
 def test_exact_values_after_noise_are_refused() -> None:
     with pytest.raises(ProgramError, match="use shots"):
         CLIFFORD.check(Circuit((0,), [noise("bit_flip", (0.1,), (0,))]), 0)
+
+
+STABILIZED = "OPENQASM 3.0;\nqubit[300] q;\nh q[0];\nfor int i in [0:298] { cnot q[i], q[i + 1]; }\n"
+
+
+def test_the_stabilizer_device() -> None:
+    limits = CATALOGUE.limits(STABILIZER)
+    source = (
+        STABILIZED + "#pragma braket result expectation z(q[0]) @ z(q[299])\n#pragma braket result variance x(q[7])\n"
+    )
+    exact = document(source, 0, limits=limits)
+    assert [result["value"] for result in exact["resultTypes"]] == [1.0, 1.0]
+    sampled = document(STABILIZED + "#pragma braket result probability q[0], q[299]\n", 500, limits=limits)
+    assert np.shape(sampled["measurements"]) == (500, 300)
+    probabilities = sampled["resultTypes"][0]["value"]
+    assert probabilities[1:3] == [0.0, 0.0]
+    assert probabilities[0] == pytest.approx(0.5, abs=0.1)
+    noisy = document(STABILIZED + "#pragma braket noise bit_flip(1.0) q[299]\n", 20, limits=limits)
+    assert all(row[0] != row[-1] for row in noisy["measurements"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("t q[0];", "'t'"),
+        ("rx(0.3) q[0];", "the gate rx is not Clifford"),
+        ("ctrl @ s q[0], q[1];", "the gate s is not Clifford"),
+        ("#pragma braket result expectation h(q[0])", "products of x, y, z and i only"),
+        ("#pragma braket noise amplitude_damping(0.1) q[0]", "amplitude_damping"),
+    ],
+)
+def test_the_stabilizer_device_refuses_by_name(line: str, message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        prepare(openqasm(STABILIZED + line + "\n"), CATALOGUE.limits(STABILIZER), 100)

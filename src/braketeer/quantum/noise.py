@@ -43,14 +43,27 @@ def kraus_noise(matrices: Sequence[Matrix], targets: Sequence[int]) -> Noise:
     operators = np.array(matrices, dtype=np.complex128)
     if not np.isfinite(operators).all():
         raise ProgramError("the operators of kraus must hold finite numbers")
-    total = np.einsum("kji,kjl->il", operators.conj(), operators)
-    error = float(np.abs(total - np.eye(size)).max())
+    error = trace_error(operators)
     if not error <= LARGEST_TRACE_ERROR:
         raise ProgramError(f"the operators of kraus do not preserve the trace: off by {error:.1e}")
-    if error > _AS_THEY_STAND:
-        values, vectors = np.linalg.eigh(total)
-        operators = operators @ ((vectors / np.sqrt(values)) @ vectors.conj().T)
-    return Noise("kraus", tuple(targets), (), operators)
+    return Noise("kraus", tuple(targets), (), operators if error <= _AS_THEY_STAND else completed(operators))
+
+
+def trace_error(operators: Matrix) -> float:
+    """How far the sum of K* K is from the identity, by its largest entry."""
+    return float(np.abs(_sum_of_squares(operators) - np.eye(operators.shape[1])).max())
+
+
+def completed(operators: Matrix) -> Matrix:
+    """The nearest operators that preserve the trace to rounding."""
+    values, vectors = np.linalg.eigh(_sum_of_squares(operators))
+    nearest: Matrix = operators @ ((vectors / np.sqrt(values)) @ vectors.conj().T)
+    return nearest
+
+
+def _sum_of_squares(operators: Matrix) -> Matrix:
+    total: Matrix = np.einsum("kji,kjl->il", operators.conj(), operators)
+    return total
 
 
 @lru_cache(maxsize=512)

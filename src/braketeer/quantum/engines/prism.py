@@ -16,7 +16,7 @@ from prism_q import BackendKind, PrismError, Simulation, simulate
 from braketeer.quantum.circuit import Circuit, Gate, Operation, ProgramError
 from braketeer.quantum.engines import adjoint, dense, prism_gradient
 from braketeer.quantum.engines.adjoint import Derivatives, Terms
-from braketeer.quantum.engines.amplitudes import State, apply, check_norm, target_matrix
+from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, State, apply, check_norm, target_matrix
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace
 from braketeer.quantum.engines.prism_gates import Translation, takes
 
@@ -68,12 +68,12 @@ def evolve_density(circuit: Circuit) -> Density:
 def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
     """See :class:`braketeer.quantum.engines.Engine`."""
     qubits = _checked(circuit)
-    if not all(takes(operation) for operation in circuit.operations):
-        return dense.trajectories(circuit, shots, random)
     translation = Translation(qubits, measured=True)
     for operation in circuit.operations:
+        if len(operation.targets) > (WIDEST_NATIVE if isinstance(operation, Gate) else WIDEST_NOISE):
+            return dense.trajectories(circuit, shots, random)
         if not _is_global_phase(operation):
-            translation.add(operation)
+            translation.add(operation)  # operators are completed here, which no number of shots could tell
     simulation = _simulation(translation, BackendKind.statevector(), int(random.integers(2**63)))
     bits = _guarded(lambda: simulation.shots(shots).shots)
     if bits.shape != (shots, qubits):

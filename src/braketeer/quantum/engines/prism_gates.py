@@ -14,10 +14,11 @@ from prism_q import Gate as PrismGate
 from braketeer.quantum.circuit import Gate, Matrix, Noise
 from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, target_matrix
 from braketeer.quantum.gates import GATES, diagonalised
-from braketeer.quantum.noise import pauli_weights
+from braketeer.quantum.noise import completed, pauli_weights, trace_error
 
 #: prism-q takes Kraus operators only if they preserve the trace to 1e-9.
 _EXACT_TRACE = 1e-10
+_ROUNDING = 1e-13
 
 _NAMED: dict[str, Callable[..., CircuitBuilder]] = {
     "x": CircuitBuilder.x,
@@ -52,10 +53,7 @@ def takes(operation: Gate | Noise) -> bool:
     """Whether prism-q can do it; what it cannot is applied to the exported state."""
     if isinstance(operation, Gate):
         return len(operation.targets) <= WIDEST_NATIVE
-    if len(operation.targets) > WIDEST_NOISE:
-        return False
-    total = np.einsum("kji,kjl->il", operation.operators.conj(), operation.operators)
-    return bool(np.abs(total - np.eye(len(total))).max() < _EXACT_TRACE)
+    return len(operation.targets) <= WIDEST_NOISE and trace_error(operation.operators) < _EXACT_TRACE
 
 
 @lru_cache
@@ -175,4 +173,4 @@ def _channel(noise: Noise) -> NoiseChannel:
     if weights is not None and len(noise.targets) == 1:
         return NoiseChannel.pauli(*(weights.get(letter, 0.0) for letter in "XYZ"))
     make = NoiseChannel.custom if len(noise.targets) == 1 else NoiseChannel.custom_2q
-    return make(list(noise.operators))
+    return make(list(completed(noise.operators) if trace_error(noise.operators) > _ROUNDING else noise.operators))
