@@ -1,4 +1,4 @@
-"""Programs that differ in numbers and inputs only are bound without being read: with the same outcome as reading them."""
+"""Programs that differ in numbers and inputs only are bound without being read, with the same outcome."""
 
 from __future__ import annotations
 

@@ -166,7 +166,8 @@ class Machine(GateCalls):
         elif statement.value is not None and not isinstance(statement.value, s.Measure):
             variable.value = self._fit(statement.value, wanted)
         if wanted.kind == "array":
-            self.count_elements(math.prod(wanted.sizes), statement.at)
+            bits = wanted.element.size if wanted.element is not None and wanted.element.kind == "bit" else None
+            self.count_elements(math.prod(wanted.sizes) * (bits or 1), statement.at)
             if variable.value is None:
                 variable.value = zeros(wanted)
         self.declare(statement.name, variable, statement.at)
