@@ -10,7 +10,7 @@ import pytest
 from braket.task_result import GateModelTaskResult
 from scipy.stats import chisquare
 
-from braketeer.quantum import ProgramError, branching, prepare
+from braketeer.quantum import ProgramError, branching, courses, prepare
 from tests.unit.programs_help import WIDE
 from tests.unit.tasks_help import EVERYTHING, counts, document, openqasm, outcome
 
@@ -35,7 +35,8 @@ def assert_likely(found: dict[str, int], probabilities: dict[str, float]) -> Non
     likely = {bits: probability for bits, probability in probabilities.items() if probability > 0}
     if len(likely) > 1:
         observed = [found.get(bits, 0) for bits in likely]
-        assert chisquare(observed, np.array(list(likely.values())) * shots).pvalue > 1e-4
+        expected = np.array(list(likely.values()))
+        assert chisquare(observed, expected / expected.sum() * shots).pvalue > 1e-4
 
 
 def test_teleportation() -> None:
@@ -182,6 +183,46 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch, bound: str, value: int, body: s
     monkeypatch.setattr(branching, bound, value)
     with pytest.raises(ProgramError, match=wanted):
         outcome(openqasm(HEAD + body), 1_000)
+
+
+@pytest.mark.parametrize(
+    ("bound", "source", "wanted"),
+    [
+        ("MOST_BITS", HEAD + "c = measure q; reset q;", "more than 100 measured bits"),
+        ("MOST_OUTPUTS", "output bit[40] b; qubit q; h q; b[0] = measure q;", "hold more than 100 values"),
+    ],
+)
+def test_bounds_of_what_is_kept(monkeypatch: pytest.MonkeyPatch, bound: str, source: str, wanted: str) -> None:
+    monkeypatch.setattr(courses, bound, 100)
+    with pytest.raises(ProgramError, match=wanted):
+        outcome(openqasm(source), 1_000)
+
+
+ONE_QUBIT = ("x", "y", "z", "s", "h", "rx(0.7)", "ry(1.9)", "v", "prx(0.4, 1.1)")
+
+
+def test_measuring_late_gives_the_same() -> None:
+    """Outcomes that steer gates, against controlled gates on qubits that are measured at the end."""
+    random = np.random.default_rng(20_261_122)
+    for _ in range(25):
+        early, late = ["qubit[3] q; bit[5] c;"], ["qubit[3] q; qubit[3] m; bit[5] c;"]
+        for turn in range(3):
+            for _ in range(4):
+                gate = f"{random.choice(ONE_QUBIT)} q[{random.integers(3)}];"
+                pair = f"cnot q[{random.integers(2)}], q[2];"
+                early += [gate, pair]
+                late += [gate, pair]
+            steered = f"{random.choice(ONE_QUBIT)} "
+            target = f"q[{1 + random.integers(2)}];"
+            # A fresh qubit takes the place of the one that is measured and reset.
+            early += [f"c[{turn}] = measure q[0];", f"if (c[{turn}]) {steered}{target}", "reset q[0];"]
+            late += [f"ctrl @ {steered}q[0], {target}", f"swap q[0], m[{turn}];"]
+        early.append("c[3] = measure q[1]; c[4] = measure q[2];")
+        late.append("\n#pragma braket result probability m[0], m[1], m[2], q[1], q[2]\n")
+        (exact,) = document("\n".join(late), 0)["resultTypes"]
+        found = counts(document("\n".join(early), 2_000))
+        wanted = {format(state, "05b"): value for state, value in enumerate(exact["value"]) if value > 1e-9}
+        assert_likely(found, wanted)
 
 
 def test_a_loop_that_never_ends_is_ended() -> None:

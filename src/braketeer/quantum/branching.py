@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Noise, Operation, ProgramError
+from braketeer.quantum.courses import Ending, together
 from braketeer.quantum.engines.stepping import Stepping, stepping
 from braketeer.quantum.evaluation import Evaluated
-from braketeer.quantum.programs import Machine, Outcome, assembled, run_machine
+from braketeer.quantum.programs import Machine, assembled, run_machine
 from braketeer.quantum.results.observables import basis_rotations
-from braketeer.quantum.results.sampled import measurement_bits, sampled_values
-from braketeer.quantum.results.sampling import Indices, draw_from
+from braketeer.quantum.results.sampling import draw_from
 
 MOST_COURSES = 20_000
 MOST_DECISIONS = 10_000
@@ -138,7 +137,7 @@ class _Courses:
         # A noisy state vector is one trajectory, which no two shots share.
         singly = self.noisy and not self.mixed
         self.waiting = [_Fork([], 1) for _ in range(shots)] if singly else [_Fork([], shots)]
-        ends: list[_End] = []
+        ends: list[Ending] = []
         steps = 0
         while self.waiting:
             fork = self.waiting.pop()
@@ -153,7 +152,7 @@ class _Courses:
                 raise ProgramError(f"The measurements of the program lead to more than {MOST_COURSES} courses")
             if steps > MOST_STEPS:
                 raise ProgramError(f"The courses of the program run more than {MOST_STEPS} statements")
-        return _together(ends, self.labels, self.random)
+        return together(ends, self.labels, self.random)
 
     def fresh(self) -> Stepping:
         return stepping(len(self.labels), density=self.mixed, engine=self.engine)
@@ -172,17 +171,17 @@ class _Courses:
         if isinstance(operation, Noise):
             if not self.noisy:
                 raise _Another(noisy=True)
-            return replace(operation, targets=self._qubits(operation.targets))
-        return replace(operation, targets=self._qubits(operation.targets), controls=self._qubits(operation.controls))
+            return replace(operation, targets=self.qubits(operation.targets))
+        return replace(operation, targets=self.qubits(operation.targets), controls=self.qubits(operation.controls))
 
-    def _qubits(self, labels: tuple[int, ...]) -> tuple[int, ...]:
+    def qubits(self, labels: tuple[int, ...]) -> tuple[int, ...]:
         try:
             return tuple([self.place[label] for label in labels])
         except KeyError:
             raise _Another(labels) from None
 
     def qubit(self, label: int) -> int:
-        return self._qubits((label,))[0]
+        return self.qubits((label,))[0]
 
 
 class _Course:
@@ -237,99 +236,11 @@ class _Course:
             self.state.apply(self.courses.compact(operations[position]), self.courses.random)
         self.applied = len(operations)
 
-    def end(self, machine: Machine) -> _End:
+    def end(self, machine: Machine) -> Ending:
         self._advance(machine.gates)
-        self.courses._qubits(tuple(machine.used))
+        self.courses.qubits(tuple(machine.used))
         circuit = assembled(machine, self.courses.program.limits, self.courses.labels)
         for rotation in basis_rotations(circuit):
             self.state.apply(rotation, self.courses.random)
         indices = draw_from(self.state.populations(), self.shots, self.courses.random)
-        return _End(circuit, machine.bits(), machine.outcomes, machine.outputs(), indices)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a course ended. ``indices`` are the basis states of its shots, in the basis of the result types."""
-
-    circuit: Circuit
-    bits: dict[tuple[str, int], Any]
-    outcomes: list[Outcome]
-    outputs: dict[str, Any]
-    indices: Indices
-
-
-def _together(ends: list[_End], labels: tuple[int, ...], random: np.random.Generator) -> Evaluated:
-    """The shots of all courses, mixed."""
-    order = random.permutation(sum(len(end.indices) for end in ends))
-    circuit = ends[0].circuit
-    indices = np.concatenate([end.indices for end in ends])[order]
-    columns, measured = _columns(ends)
-    if columns:
-        bits = np.concatenate([_read(end, columns, labels) for end in ends])[order]
-    else:
-        measured = list(labels)
-        bits = measurement_bits(indices, range(len(labels)), len(labels))
-    outputs = [shot for end in ends for shot in _outputs(end, labels)]
-    return Evaluated(
-        sampled_values(circuit, indices),
-        measured,
-        bits,
-        [outputs[place] for place in order.tolist()] if outputs else None,
-    )
-
-
-def _columns(ends: list[_End]) -> tuple[list[tuple[str, int]], list[int]]:
-    """The bits that hold a measurement in some course, in the order of their declarations, and the qubit of each.
-
-    Where no bit of the program does, the measured qubits stand for themselves, with their last outcomes.
-    """
-    qubits: dict[tuple[str, int], int] = {}
-    for end in ends:
-        for bit, value in end.bits.items():
-            if isinstance(value, Outcome):
-                qubits.setdefault(bit, value.label)
-    if qubits:
-        order = [bit for end in ends[:1] for bit in end.bits if bit in qubits]
-        order += [bit for bit in qubits if bit not in set(order)]
-        return order, [qubits[bit] for bit in order]
-    measured = sorted({outcome.label for end in ends for outcome in end.outcomes})
-    return [("", label) for label in measured], measured
-
-
-def _read(end: _End, columns: list[tuple[str, int]], labels: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Shape (shots, columns)."""
-    values: dict[tuple[str, int], Any] = {**end.bits, **{("", each.label): each for each in end.outcomes}}
-    found = np.zeros((len(end.indices), len(columns)), dtype=np.uint8)
-    for column, bit in enumerate(columns):
-        found[:, column] = _bit(values.get(bit, 0), end.indices, labels)
-    return found
-
-
-def _bit(value: Any, indices: Indices, labels: tuple[int, ...]) -> Any:
-    """A bit in every shot of a course: one value for all, or what stands measured at its end."""
-    if not isinstance(value, Outcome):
-        return int(value)
-    if value.value is not None:
-        return value.value
-    return indices >> (len(labels) - 1 - labels.index(value.label)) & 1
-
-
-def _outputs(end: _End, labels: tuple[int, ...]) -> list[dict[str, Any]]:
-    if not end.outputs:
-        return []
-    per_shot = {name: _output(value, end.indices, labels) for name, value in end.outputs.items()}
-    return [{name: values[shot] for name, values in per_shot.items()} for shot in range(len(end.indices))]
-
-
-def _output(value: Any, indices: Indices, labels: tuple[int, ...]) -> Sequence[Any]:
-    """An output variable in each shot; bits of a register as a list."""
-    shots = len(indices)
-    if isinstance(value, Outcome):
-        each: list[Any] = np.broadcast_to(_bit(value, indices, labels), shots).tolist()
-        return each
-    if isinstance(value, tuple):
-        rows: list[Any] = np.stack(
-            [np.broadcast_to(_bit(bit, indices, labels), shots) for bit in value], axis=1
-        ).tolist()
-        return rows
-    return [value] * shots
+        return Ending(circuit, machine.bits(), machine.outcomes, machine.outputs(), indices)

@@ -177,6 +177,8 @@ class Machine(GateCalls):
     def _check_output(self, statement: s.Declaration) -> None:
         if not self.limits.dynamic:
             self.fail(f"Output variables are not supported on {self.limits.device_arn}", statement.at)
+        if statement.type.kind == "array":
+            self.fail("An output variable is a number or bits, not an array", statement.at)
         if self._world is None and not self._exact:
             raise NeedsWorld
 

@@ -18,6 +18,7 @@ _OBSERVABLES = frozenset("xyzhi")
 _OBSERVED = frozenset({"expectation", "variance", "sample"})
 _ON_QUBITS = frozenset({"probability", "density_matrix"})
 _MOST_OPERATORS = 256
+_MOST_TERMS = 10_000
 MOST_MATRIX_QUBITS = 8
 
 
@@ -74,6 +75,8 @@ class PragmaReader(ExpressionReader):
             sign = -1.0 if tokens.text == "-" else 1.0
             tokens.advance()
             terms.append(self._term(-sign if tokens.take("-") else sign))
+            if len(terms) > _MOST_TERMS:
+                tokens.fail(f"The observable of an adjoint gradient has more than {_MOST_TERMS} terms")
         tokens.need(")")
         names: list[str] = []
         if tokens.kind != "end" and not tokens.take("all"):
