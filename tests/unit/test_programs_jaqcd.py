@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from braket.circuits.serialization import IRType
 from braket.tasks import GateModelQuantumTaskResult
 
 from braketeer.quantum import ProgramError, prepare
+from braketeer.quantum.noise import noise
 from braketeer.quantum.programs import JAQCD, compile_jaqcd, compile_program
 from tests.unit.programs_help import LIMITS, WIDE
 from tests.unit.tasks_help import EVERYTHING, counts, outcome
@@ -65,6 +67,16 @@ def test_the_same_circuit_as_in_openqasm(circuit: Circuit) -> None:
     assert repr(found.results) == repr(wanted.results)
 
 
+def test_pauli_words() -> None:
+    circuit = Circuit().h(0).cnot(0, 3).two_qubit_pauli_channel(3, 0, {"XY": 0.1, "ZI": 0.2})
+    found = compile_jaqcd(json.loads(jaqcd(circuit)), WIDE, exact=True).operations[-1]
+    words = ["".join(pair) for pair in product("IXYZ", repeat=2)][1:]
+    assert found == noise("two_qubit_pauli_channel", [{"XY": 0.1, "ZI": 0.2}.get(word, 0) for word in words], (1, 0))
+    one = {"type": "multi_qubit_pauli_channel", "targets": [0], "probabilities": {"X": 0.1, "Z": 0.2}}
+    found = compile_jaqcd(json.loads(raw(one)), WIDE, exact=True).operations[0]
+    assert found == noise("pauli_channel", [0.1, 0, 0.2], (0,))
+
+
 def test_shots_as_the_sdk_reads_them() -> None:
     circuit = Circuit().h(0).cnot(0, 3).expectation(Observable.X() @ Observable.X(), [0, 3]).sample(Observable.X(), 0)
     text = outcome(jaqcd(circuit), 400).document
@@ -114,6 +126,9 @@ H = {"type": "h", "target": 0}
             "does not act on 2",
         ),
         (raw({"type": "bit_flip", "target": 0, "probability": 1.5}), "from 0 to 1"),
+        (raw({"type": "multi_qubit_pauli_channel", "targets": [0], "probabilities": {"XX": 0.1}}), "'XX' is no Pauli"),
+        (raw({"type": "multi_qubit_pauli_channel", "targets": [0], "probabilities": {"X": 2}}), "from 0 to 1"),
+        (raw({"type": "multi_qubit_pauli_channel", "targets": [0]}), "expected 'probabilities'"),
         (raw({"type": "kraus", "targets": [0], "matrices": 3}), "a list 'matrices'"),
         (raw(H, results=[{"type": "foo"}]), "'foo' is not supported in JAQCD programs"),
         (raw(H, results=[{"type": "adjoint_gradient"}]), "is not supported in JAQCD programs"),

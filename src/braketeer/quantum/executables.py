@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from braketeer.quantum.branching import WAITING_BYTES, Program, run_branches, survey
+from braketeer.quantum.branching import MOST_DECISIONS, WAITING_BYTES, Program, run_branches, survey
 from braketeer.quantum.circuit import Circuit, Limits, ProgramError
 from braketeer.quantum.evaluation import Evaluated, evaluate_exactly, evaluate_shots
 from braketeer.quantum.evolution import check_engine
@@ -26,7 +26,11 @@ class Executable:
 
     def memory_bytes(self, shots: int) -> int:
         """What running it takes at its peak, for admission."""
-        return memory_bytes(self.circuit, shots, self.limits) + (0 if self.program is None else WAITING_BYTES)
+        return memory_bytes(self.circuit, shots, self.limits) + (0 if self.program is None else self._waiting_bytes())
+
+    def _waiting_bytes(self) -> int:
+        """Of the courses of a program that goes on after measurements."""
+        return min(MOST_DECISIONS * (16 << self.circuit.qubit_count * (1 + self.circuit.is_noisy)), WAITING_BYTES)
 
     def evaluate(self, shots: int, seed: int | Sequence[int] | None, engine: str | None) -> Evaluated:
         """Run it; ``seed`` as for numpy's generators. Raises ProgramError."""

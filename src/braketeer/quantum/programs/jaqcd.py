@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +23,7 @@ _MOST_LABEL = 10**9
 _MOST_MATRIX_QUBITS = 8
 #: Gates of Braket that JAQCD has no instruction for.
 _NEWER = frozenset({"gphase", "prx", "gpi", "gpi2", "ms", "u"})
+_PAULIS = "multi_qubit_pauli_channel"
 _MARKS = frozenset({"start_verbatim_box", "end_verbatim_box"})
 _OBSERVED = frozenset({"expectation", "variance", "sample"})
 _KINDS = {"statevector": "state_vector", "densitymatrix": "density_matrix"}
@@ -79,8 +81,10 @@ class _Reader:
         if name in _MARKS:
             return
         what = f"{what} ({name[:40]})"
-        if name in CHANNELS or name == "kraus":
-            operation: Operation = self._noise(name, given, what)
+        if name == _PAULIS:
+            operation: Operation = self._paulis(given, what)
+        elif name in CHANNELS or name == "kraus":
+            operation = self._noise(name, given, what)
         else:
             operation = self._gate(name, given, what)
         if len(set(operation.targets)) != len(operation.targets):
@@ -120,6 +124,23 @@ class _Reader:
                 return kraus_noise([_matrix(matrix, what) for matrix in matrices], targets)
             members = _PROBABILITIES.get(name, ("probability",))
             return noise(name, [_number(given, member, what) for member in members], targets)
+        except ProgramError as problem:
+            raise ProgramError(f"{what}: {problem}") from None
+
+    def _paulis(self, given: dict[str, Any], what: str) -> Noise:
+        """Pauli words with a probability each, on one qubit or two."""
+        targets = _qubits(given, what)
+        chances = given.get("probabilities")
+        if not isinstance(chances, dict) or len(targets) > 2:
+            raise ProgramError(f"{what}: expected 'probabilities' of Pauli words on one or two qubits")
+        words = ["".join(letters) for letters in product("IXYZ", repeat=len(targets))][1:]
+        if unknown := set(chances) - {*words, "I" * len(targets)}:
+            raise ProgramError(f"{what}: {min(unknown)[:20]!r} is no Pauli word on {len(targets)} qubits")
+        name = "pauli_channel" if len(targets) == 1 else "two_qubit_pauli_channel"
+        if name not in self.limits.noise:
+            raise ProgramError(f"{what}: the noise is not supported on {self.limits.device_arn}")
+        try:
+            return noise(name, [_number(chances, word, what) if word in chances else 0.0 for word in words], targets)
         except ProgramError as problem:
             raise ProgramError(f"{what}: {problem}") from None
 
