@@ -11,6 +11,7 @@ from braketeer.quantum.circuit import Circuit, Gate, Limits, Observable, Program
 from braketeer.quantum.engines import ENGINES, choose
 from braketeer.quantum.evolution import values
 from braketeer.quantum.gates import GATES, gate_derivative, inverse, resolved_matrix
+from braketeer.quantum.memory import memory_bytes
 from braketeer.quantum.noise import noise
 from tests.unit.dense import density_of, operator_of, state_of
 from tests.unit.random_circuits import random_gate, spread
@@ -144,6 +145,12 @@ def test_other_results_beside_a_gradient() -> None:
     assert mean == pytest.approx(np.cos(0.3))
     assert gradient["gradient"]["a"] == pytest.approx(-np.sin(0.3))
     assert probabilities == pytest.approx([np.cos(0.15) ** 2, np.sin(0.15) ** 2])
+
+
+def test_the_memory_of_a_gradient_is_asked_for() -> None:
+    asked = ResultType("adjoint_gradient", {}, terms=((1.0, Observable((("z", (0,)),))),), parameters=("a",))
+    circuit = Circuit(tuple(range(20)), [Gate("rx", (19,), (0.3,))], [asked])
+    assert memory_bytes(circuit, 0, LIMITS) > 7 * (16 << 20)
 
 
 def test_a_gradient_after_noise_is_refused() -> None:

@@ -112,7 +112,7 @@ def test_estimates_tend_to_the_exact_values(factors: tuple[tuple[str | Matrix, t
     circuit = entangled(kinds)
     shots = 40_000
     mean, variance, samples = sampled_values(circuit, shots_of(circuit, shots, 3))
-    exact, square = moments(choose().evolve(circuit), Observable(factors))
+    ((exact, square),) = moments(choose().evolve(circuit), [Observable(factors)])
     deviation = np.sqrt(max(square - exact**2, 0) / shots)
     assert abs(mean - exact) <= 4.5 * deviation + 1e-12
     assert mean == np.mean(samples)

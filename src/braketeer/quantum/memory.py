@@ -8,6 +8,7 @@ from braketeer.quantum.results.exact import states_needed, values_wanted
 
 _BASE = 64 << 20
 _AMPLITUDE = 16
+_STATES_OF_A_GRADIENT = 7  # by our own adjoint method; prism-q's takes 3
 _NUMBER = 8
 _NUMBER_AND_TEXT = 72  # of a document that grows as it is written
 
@@ -24,6 +25,8 @@ def memory_bytes(circuit: Circuit, shots: int, limits: Limits) -> int:
     state = _AMPLITUDE << circuit.qubit_count * (2 if mixed else 1)
     widest = max((len(operation.targets) for operation in circuit.operations), default=0)
     evolving = state * (5 if widest > WIDEST_NATIVE or (mixed and widest > WIDEST_NOISE) else 2)
+    if any(result.terms for result in circuit.results):
+        evolving = state * _STATES_OF_A_GRADIENT
     if shots:
         # A table of probabilities, the indices, bits and text of the measurements, and the values.
         sampling = state + shots * (600 + 6 * circuit.qubit_count + 40 * len(circuit.results))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from braketeer.quantum.engines.amplitudes import State, apply, pieces, targets_f
 from braketeer.quantum.engines.density import Density
 from braketeer.quantum.results import mixed
 from braketeer.quantum.results.observables import check_observable, factor_matrix
-from braketeer.quantum.results.paulis import pauli_expectation
+from braketeer.quantum.results.paulis import pauli_expectations
 from braketeer.quantum.results.probabilities import probabilities
 
 _PAULIS = frozenset("ixyz")
+_MEASURED = ("expectation", "variance")
 #: Of a result: 4^12 numbers are half a gigabyte of JSON.
 LARGEST_DENSITY_QUBITS = 12
 #: The state is read in pieces of at most this many amplitudes (256 KiB) where the targets allow.
@@ -26,16 +29,34 @@ def exact_values(circuit: Circuit, state: State | Density) -> list[Any]:
 
     ``state`` has shape (2^n,), or (2^n, 2^n) after noise.
     """
-    return [_value(result, state, circuit.qubit_count) for result in circuit.results]
+    measured = [(result, observable) for result in circuit.results for observable in _observables(result)]
+    found = iter(moments(state, [observable for _, observable in measured]))
+    return [_value(result, state, circuit.qubit_count, found) for result in circuit.results]
 
 
-def _value(result: ResultType, state: State | Density, qubits: int) -> Any:
+def _observables(result: ResultType) -> list[Observable]:
+    """What a result is the expectation or variance of: several observables where it names no qubit."""
+    if result.kind not in _MEASURED or result.observable is None:
+        return []
+    if result.targets is None:
+        return [Observable((factor,)) for factor in result.observable.factors]
+    return [result.observable]
+
+
+def _value(result: ResultType, state: State | Density, qubits: int, found: Iterator[tuple[float, float]]) -> Any:
+    """``found`` gives the moments of this result's observables next."""
     is_mixed = state.ndim == 2
     match result.kind:
         case "probability":
             return (mixed.populations if is_mixed else probabilities)(state, result.targets)
         case "expectation" | "variance":
-            return _observable_value(result, state)
+            if result.observable is None:
+                raise ProgramError(f"the result type {result.kind!r} names no observable")
+            values = [
+                mean if result.kind == "expectation" else max(square - mean * mean, 0.0)
+                for mean, square in islice(found, len(_observables(result)))
+            ]
+            return values if result.targets is None else values[0]
         case "density_matrix":
             return _density_matrix(state, result.targets)
         case "amplitude" | "state_vector" if is_mixed:
@@ -47,26 +68,25 @@ def _value(result: ResultType, state: State | Density, qubits: int) -> Any:
     raise ProgramError(f"the result type {result.kind!r} has no exact value: it needs shots")
 
 
-def _observable_value(result: ResultType, state: State | Density) -> float | list[float]:
-    observable = result.observable
-    if observable is None:
-        raise ProgramError(f"the result type {result.kind!r} names no observable")
-    if result.targets is None:
-        return [_one(result.kind, state, Observable((factor,))) for factor in observable.factors]
-    return _one(result.kind, state, observable)
+def moments(state: State | Density, observables: Sequence[Observable]) -> list[tuple[float, float]]:
+    """<O> and <O^2> of each observable; products of Pauli letters are read together."""
+    for observable in observables:
+        check_observable(observable, len(state).bit_length() - 1)
+    if state.ndim == 2:
+        return [mixed.moments(state, observable) for observable in observables]
+    words = {number: word for number, observable in enumerate(observables) if (word := _word(observable)) is not None}
+    means = dict(zip(words, pauli_expectations(state, list(words.values())), strict=True))
+    return [
+        (means[number], 1.0) if number in means else _general_moments(state, observable)
+        for number, observable in enumerate(observables)
+    ]
 
 
-def _one(kind: str, state: State | Density, observable: Observable) -> float:
-    mean, square = mixed.moments(state, observable) if state.ndim == 2 else moments(state, observable)
-    return mean if kind == "expectation" else max(square - mean * mean, 0.0)
-
-
-def moments(state: State, observable: Observable) -> tuple[float, float]:
-    """<O> and <O^2> in the state."""
-    check_observable(observable, state.size.bit_length() - 1)
-    if all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
-        return pauli_expectation(state, ((str(name), targets[0]) for name, targets in observable.factors)), 1.0
-    return _general_moments(state, observable)
+def _word(observable: Observable) -> list[tuple[str, int]] | None:
+    """The letters of a product of Pauli letters; None for other observables."""
+    if not all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
+        return None
+    return [(str(name), targets[0]) for name, targets in observable.factors]
 
 
 def _general_moments(state: State, observable: Observable) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def set_document(facts: TaskFacts, outcomes: Sequence[ProgramOutcome], shots: in
             **device_parameters_of(facts.device_parameters),
             "createdAt": timestamp(facts.created_at_ms),
             "endedAt": timestamp(facts.ended_at_ms),
-            "status": "COMPLETED",
+            "status": "COMPLETED" if failed < count else "FAILED",
             "totalFailedExecutables": failed,
         },
     }
