@@ -117,8 +117,19 @@ def test_one_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> No
     assert failed.inputsIndex == 1
     assert failed.failureMetadata.failureReason == "the engine went wrong"
     assert result.taskMetadata.programMetadata[0].executables[1].category == "DEVICE"
-    with pytest.raises(ProgramError, match="All 1 executables of the program set failed; the first: the engine"):
-        outcome(program_set(program(TURN, {"t": [2.0]})), 30)
+
+
+def test_a_set_of_which_nothing_runs_has_a_document_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reads the results of a program set that has failed."""
+
+    def failing(*_: Any) -> Evaluated:
+        raise ProgramError("the engine went wrong")
+
+    monkeypatch.setattr(executables, "evaluate_shots", failing)
+    found = outcome(program_set(program(TURN, {"t": [2.0]})), 30)
+    assert found.successful_shots == 0
+    assert found.failure == "No executable of the program set could be run; the first: the engine went wrong"
+    assert ProgramSetTaskResult.parse_raw(found.document).taskMetadata.status == "FAILED"
 
 
 def test_programs_that_go_on_after_measurements() -> None:

@@ -62,14 +62,15 @@ def survey(program: Program) -> Circuit:
     return max(found, key=lambda circuit: (circuit.qubit_count, len(circuit.operations)))
 
 
-def run_branches(program: Program, shots: int, random: np.random.Generator, engine: str | None = None) -> Evaluated:
-    """Values from ``shots`` runs of a program. Raises ProgramError.
+def run_branches(
+    program: Program, surveyed: Circuit, shots: int, random: np.random.Generator, engine: str | None = None
+) -> Evaluated:
+    """Values from ``shots`` runs of a program that :func:`survey` has looked at. Raises ProgramError.
 
     Which qubits it uses shows while it runs: where one more appears, everything is begun again with it, and with the
     same randomness.
     """
-    circuit = survey(program)
-    labels, noisy = circuit.labels, circuit.is_noisy
+    labels, noisy = surveyed.labels, surveyed.is_noisy
     seed = int(random.integers(1 << 62))
     while True:
         courses = _Courses(program, labels, noisy, engine, np.random.default_rng(seed))

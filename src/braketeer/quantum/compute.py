@@ -54,13 +54,11 @@ def _run_set(task: TaskDescription, programs: ProgramSet, begin: float) -> Outco
         for program, found in zip(programs.programs, programs.evaluate(task.seed, task.engine), strict=True)
     ]
     problems = [each for outcome in outcomes for each in outcome.executables if isinstance(each, ProgramError)]
-    count = len(programs.executables)
-    if len(problems) == count:
-        raise ProgramError(f"All {count} executables of the program set failed; the first: {problems[0]}")
+    done = len(programs.executables) - len(problems)
     facts = _facts(task, begin)
     document = set_document(facts, outcomes, programs.shots)
-    successful = programs.shots * (count - len(problems))
-    return Outcome(document, successful, facts.ended_at_ms, facts.execution_ms)
+    failure = None if done else f"No executable of the program set could be run; the first: {problems[0]}"
+    return Outcome(document, programs.shots * done, facts.ended_at_ms, facts.execution_ms, failure)
 
 
 def _facts(task: TaskDescription, begin: float) -> TaskFacts:

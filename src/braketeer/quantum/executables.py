@@ -40,7 +40,7 @@ class Executable:
             random = np.random.default_rng(seed)
             if self.program is None:
                 return evaluate_shots(self.circuit, shots, self.limits, random, engine)
-            return run_branches(self.program, shots, random, engine)
+            return run_branches(self.program, self.circuit, shots, random, engine)
         except MemoryError as error:
             count = self.circuit.qubit_count
             raise ProgramError(f"{count} qubits need more memory than the worker has: {error}") from error

@@ -73,9 +73,14 @@ class TaskDescription:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``document`` is the complete ``results.json``; ``ended_at_ms`` is service time, as the document has it."""
+    """``document`` is the complete ``results.json``; ``ended_at_ms`` is service time, as the document has it.
+
+    ``failure`` is given where no executable of a program set could be run: the task has failed, and clients read the
+    document all the same.
+    """
 
     document: bytes
     successful_shots: int | None
     ended_at_ms: int
     execution_ms: int
+    failure: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ class NeedsWorld(Exception):
     """The program's next steps depend on a measurement or come after a reset: no flat circuit says what it does."""
 
 
+class _Ended(Exception):
+    """The program has come to its ``end``, wherever that stands."""
+
+
 class Machine(GateCalls):
     """One run of a program. Afterwards ``gates``, ``results``, ``used``, ``outcomes`` (see :class:`Places`) and
     :meth:`bits` say what it does, by qubit labels.
@@ -59,9 +64,10 @@ class Machine(GateCalls):
         self.differentiated = any(
             isinstance(statement, s.Result) and statement.kind == "adjoint_gradient" for statement in statements
         )
-        leave = self.run_body(statements)
-        if leave is not None and leave.kind != "end":
-            self.fail(f"{leave.kind!r} outside of what it leaves", leave.at)
+        with suppress(_Ended):
+            leave = self.run_body(statements)
+            if leave is not None:
+                self.fail(f"{leave.kind!r} outside of what it leaves", leave.at)
         if self._unread is not None:
             self.fail("A gate on a measured qubit (mid-circuit measurement) that nothing reads", self._unread)
 
@@ -323,6 +329,8 @@ class Machine(GateCalls):
         return None if statement.default is None else self._scoped(statement.default, {})
 
     def run_jump(self, statement: s.Jump) -> s.Jump:
+        if statement.kind == "end":
+            raise _Ended
         if statement.kind == "return":
             if self.names.inside != "subroutine":
                 self.fail("'return' outside of a subroutine", statement.at)
