@@ -85,7 +85,7 @@ def test_random_circuits(engine: str, plain: bool) -> None:
         for _ in range(6):
             gates += [parametrised(random, qubits, plain), random_gate(random, qubits)]
         circuit = Circuit(tuple(range(qubits)), gates)
-        terms = random_terms(random, qubits, "ixyz" if plain else "ixyzh")
+        terms = random_terms(random, qubits, "ixyzh")
         found = gradient_of(circuit, terms, engine)
         assert found["expectation"] == pytest.approx(energy(circuit, terms), abs=1e-10)
         assert found["gradient"] == pytest.approx(differences(circuit, terms), abs=2e-8)

@@ -5,12 +5,16 @@ Expectations know no global phase, so neither do the products here.
 
 from __future__ import annotations
 
+from math import sqrt
+
 from prism_q import BackendKind, simulate
 
-from braketeer.quantum.circuit import Circuit, Gate
+from braketeer.quantum.circuit import Circuit, Gate, Observable
 from braketeer.quantum.engines.adjoint import Derivatives, Terms
 from braketeer.quantum.engines.prism_gates import Translation, takes
 
+#: Each of these observables doubles the number of terms.
+_MOST_HADAMARDS = 6
 #: An angle of a rotation: so much of a parameter of the gate (None: of 1).
 _Share = tuple[float, int | None]
 #: Rotations in the order they act: name, share, places in the gate's targets.
@@ -51,8 +55,10 @@ _PRODUCTS: dict[str, _Rotations] = {
 
 def can(circuit: Circuit, terms: Terms) -> bool:
     """Whether :func:`gradient` knows every gate and term."""
-    letters = all(isinstance(name, str) and name in "ixyz" for _, product in terms for name, _ in product.factors)
-    return letters and all(takes(gate) and (not gate.slopes or _is_product(gate)) for gate in circuit.gates)
+    names = [name for _, product in terms for name, _ in product.factors]
+    if not all(isinstance(name, str) for name in names) or names.count("h") > _MOST_HADAMARDS:
+        return False
+    return all(takes(gate) and (not gate.slopes or _is_product(gate)) for gate in circuit.gates)
 
 
 def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
@@ -73,16 +79,23 @@ def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
                 links.append((translation.count, len(shares)))
                 shares.append((index, factor, parameter))
             translation.add(Gate(name, tuple(gate.targets[place] for place in places), (angle,) if share else ()))
-    hamiltonian = [
-        (coefficient, [(last - targets[0], str(name).upper()) for name, targets in product.factors if name != "i"])
-        for coefficient, product in terms
-    ]
+    hamiltonian = [word for coefficient, product in terms for word in _words(coefficient, product, last)]
     simulation = simulate(translation.circuit()).backend(BackendKind.statevector()).seed(1)
     value, slots = simulation.expectation_gradient(hamiltonian, links)
     derivatives = {index: [0.0] * len(gate.parameters) for index, gate in enumerate(circuit.gates) if gate.slopes}
     for (index, factor, parameter), slot in zip(shares, slots, strict=True):
         derivatives[index][parameter] += factor * float(slot)
     return float(value), {index: tuple(found) for index, found in derivatives.items()}
+
+
+def _words(coefficient: float, product: Observable, last: int) -> list[tuple[float, list[tuple[int, str]]]]:
+    """As Pauli words of prism-q, with H = (X + Z) / sqrt 2."""
+    words: list[tuple[float, list[tuple[int, str]]]] = [(coefficient, [])]
+    for name, (target,) in product.factors:
+        share, letters = (sqrt(0.5), "XZ") if name == "h" else (1.0, str(name).upper())
+        if name != "i":
+            words = [(share * size, [*word, (last - target, letter)]) for size, word in words for letter in letters]
+    return words
 
 
 def _is_product(gate: Gate) -> bool:
