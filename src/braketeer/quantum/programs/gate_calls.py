@@ -56,6 +56,7 @@ class GateCalls(Places):
         self._signatures: dict[str, Signature | None] = {}
         self._plain: dict[str, Gate] = {}
         self._qubit_texts: dict[str, tuple[int, ...]] = {}
+        self._angles: dict[int, tuple[float, ...]] = {}
 
     def run_gate_definition(self, statement: s.GateDefinition) -> None:
         self._order += 1
@@ -81,6 +82,7 @@ class GateCalls(Places):
     def run_flat_gates(self, statement: s.FlatGates) -> None:
         if any(self.names.scopes[1:]):  # names of a scope's own: texts do not mean what they mean outside
             self._qubit_texts, self._plain = {}, {}
+        self._angles = {}
         known = {} if self.standing else self._plain  # a plain gate known by its text needs no second look
         add = self.gates.append
         for text, name, value, arguments, qubits, at in statement.items:
@@ -124,7 +126,7 @@ class GateCalls(Places):
         labels = self._qubit_texts.get(qubits)
         signature = self._signature(name)
         if labels is not None and signature is not None and signature.qubits == len(labels) and not self.standing:
-            parameters = (value,) if value is not None else tuple([self._angle(angle) for angle in arguments or ()])
+            parameters = (value,) if value is not None else self._angles_of(arguments)
             if signature.parameters == len(parameters):
                 return self._gate(name, labels, parameters)
         places = _flat_places(qubits, at + len(text) - len(qubits))
@@ -132,6 +134,13 @@ class GateCalls(Places):
         self.run_gate_call(s.GateCall(name, [], values, places, at))
         self._qubit_texts[qubits] = tuple([self.qubits(place).labels[0] for place in places])
         return None
+
+    def _angles_of(self, arguments: list[s.Expression] | None) -> tuple[float, ...]:
+        """The values of a flat gate's arguments, worked out once for all gates that share them."""
+        found = self._angles.get(id(arguments))
+        if found is None:
+            found = self._angles[id(arguments)] = tuple([self._angle(angle) for angle in arguments or ()])
+        return found
 
     def _gate(self, name: str, targets: tuple[int, ...], parameters: tuple[float, ...]) -> Gate:
         key = "u" if name == "U" else name

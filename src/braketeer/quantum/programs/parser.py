@@ -100,6 +100,8 @@ class _Parser(ExpressionReader):
         items: list[tuple[str, str, float | None, list[s.Expression] | None, str, int]] = []
         read = self._qubit_texts
         add = items.append
+        # Nothing between these gates changes a variable, so equal texts are equal angles.
+        formulas: dict[str, list[s.Expression] | None] = {}
         while match := match_flat(self.source, end):
             text, name, number, arguments, qubits = match.groups()
             if name in KEYWORDS or (qubits not in read and not _names_qubits(qubits)):
@@ -108,7 +110,9 @@ class _Parser(ExpressionReader):
             value = None if number is None else _finite(number)
             parsed = None
             if value is None and (written := number or arguments) is not None:
-                parsed = self._flat_arguments(written, match.end(2) + 1)
+                if written not in formulas:
+                    formulas[written] = self._flat_arguments(written, match.end(2) + 1)
+                parsed = formulas[written]
                 if parsed is None:
                     break
             add((text, name, value, parsed, qubits, match.start(2)))

@@ -72,12 +72,13 @@ class _Angle:
 @dataclass(frozen=True, slots=True)
 class _Template:
     """A compiled circuit and the gates to change in it, as (operation, name, targets): ``numbers`` take the one of the
-    skeleton's numbers that comes first, ``formulas`` the angles that come last. ``bound`` are the inputs it holds for,
-    by their texts, where something else than a formula has read one."""
+    skeleton's numbers that comes first, ``formulas`` the one of ``angles`` that comes last. ``bound`` are the inputs it
+    holds for, by their texts, where something else than a formula has read one."""
 
     circuit: Circuit
     numbers: list[tuple[int, int, str, tuple[int, ...]]]
-    formulas: list[tuple[int, str, tuple[int, ...], list[_Angle]]]
+    formulas: list[tuple[int, str, tuple[int, ...], int]]
+    angles: list[list[_Angle]]
     inputs: list[tuple[str, Type]]
     bound: dict[str, str] | None
 
@@ -96,9 +97,9 @@ class _Template:
             if self.bound is None:
                 values = {name: from_input(inputs[name], wanted) for name, wanted in self.inputs}
                 calculator = _calculator(self.inputs, values)
-                for place, name, targets, formulas in self.formulas:
-                    angles = tuple([formula.value(values, calculator) for formula in formulas])
-                    operations[place] = Gate(name, targets, angles)
+                worked = [tuple([angle.value(values, calculator) for angle in angles]) for angles in self.angles]
+                for place, name, targets, which in self.formulas:
+                    operations[place] = Gate(name, targets, worked[which])
         except (ValueError, KeyError, ZeroDivisionError, Unfit, ProgramError):
             return None
         return replace(self.circuit, operations=operations)
@@ -176,12 +177,17 @@ def _template(skeleton: Skeleton, machine: Machine, circuit: Circuit) -> _Templa
     ]
     bound = {name: repr(machine.inputs.get(name)) for name, _ in inputs} if machine.inputs_read else None
     types = dict(inputs)
-    formulas = [
-        (*_gate(circuit, spot.operation), [_Angle.of(formula, types) for formula in spot.formulas])
-        for spot in machine.spots
-        if spot.formulas
-    ]
-    return _Template(circuit, numbers, formulas, inputs, bound)
+    places: dict[int, int] = {}
+    angles: list[list[_Angle]] = []
+    formulas: list[tuple[int, str, tuple[int, ...], int]] = []
+    for spot in machine.spots:
+        if not spot.formulas:
+            continue
+        if id(spot.formulas) not in places:
+            places[id(spot.formulas)] = len(angles)
+            angles.append([_Angle.of(formula, types) for formula in spot.formulas])
+        formulas.append((*_gate(circuit, spot.operation), places[id(spot.formulas)]))
+    return _Template(circuit, numbers, formulas, angles, inputs, bound)
 
 
 def _calculator(inputs: list[tuple[str, Type]], values: Mapping[str, Any]) -> Calculator:

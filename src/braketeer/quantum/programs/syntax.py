@@ -144,7 +144,10 @@ class GateCall:
 
 @dataclass(slots=True)
 class FlatGates:
-    """Consecutive gates on indexed or physical qubits: text, name, number, arguments, qubits, offset of each."""
+    """Consecutive gates on indexed or physical qubits: text, name, number, arguments, qubits, offset of each.
+
+    Arguments of the same text are the same list.
+    """
 
     items: list[tuple[str, str, float | None, list[Expression] | None, str, int]]
     at: int
