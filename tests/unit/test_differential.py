@@ -21,8 +21,9 @@ from braketeer.quantum import TaskDescription, run
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Noise, Observable, ResultType
 from braketeer.quantum.engines import ENGINES, choose
 from braketeer.quantum.evolution import drawn, values
+from braketeer.quantum.noise import kraus_noise
 from tests.unit.dense import PAULIS, mixed_state_of, state_of, value_of
-from tests.unit.random_circuits import haar, random_circuit
+from tests.unit.random_circuits import haar, random_circuit, spread
 from tests.unit.tasks_help import TASK
 
 with warnings.catch_warnings():
@@ -94,6 +95,16 @@ def test_exact_values_of_random_circuits(engine: str, noisy: bool) -> None:
         given = values(replace(circuit, results=asked), DEVICES[noisy], choose(engine))
         for result, value in zip(asked, given, strict=True):
             assert difference(value, value_of(result, state)) < 1e-9, result
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_noise_on_many_qubits(engine: str) -> None:
+    random = np.random.default_rng(SEED)
+    for width in (3, 4, 5):
+        blocks = haar(random, 3 << width)[:, : 1 << width].reshape(3, 1 << width, 1 << width)
+        channel = kraus_noise(list(blocks), tuple(map(int, random.permutation(5)[:width])))
+        circuit = Circuit(tuple(range(5)), [*spread(5), channel, *random_circuit(random, 5, 4).operations])
+        assert np.abs(choose(engine).evolve_density(circuit) - mixed_state_of(circuit)).max() < 1e-12
 
 
 @pytest.mark.parametrize("way", ["state vector", "density matrix", "trajectories"])

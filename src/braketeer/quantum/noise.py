@@ -62,7 +62,8 @@ def completed(operators: Matrix) -> Matrix:
 
 
 def _sum_of_squares(operators: Matrix) -> Matrix:
-    total: Matrix = np.einsum("kji,kjl->il", operators.conj(), operators)
+    stacked = operators.reshape(-1, operators.shape[1])
+    total: Matrix = stacked.conj().T @ stacked
     return total
 
 

@@ -16,8 +16,9 @@ from braketeer.quantum.engines.amplitudes import LARGEST_NORM_ERROR, State, appl
 #: Shape (2^n, 2^n), big-endian, trace 1, hermitian.
 Density = State
 
-#: A gate on so many targets is applied to rows and columns in one go, as a matrix of 4^k rows.
+#: A gate on so many targets, or a channel, is applied to rows and columns in one go, as a matrix of 4^k rows.
 _TOGETHER = 2
+_CHANNEL_TOGETHER = 3
 
 
 def start(qubits: int) -> Density:
@@ -33,9 +34,22 @@ def apply_operation(density: Density, operation: Operation) -> None:
     flat = density.reshape(-1)
     check_operation(operation, qubits)
     if isinstance(operation, Noise):
-        apply(flat, superoperator(operation.operators), both_sides(operation.targets, qubits))
+        _apply_noise(density, operation, qubits)
     else:
         _apply_gate(flat, operation, target_matrix(operation), qubits)
+
+
+def _apply_noise(density: Density, noise: Noise, qubits: int) -> None:
+    if len(noise.targets) <= _CHANNEL_TOGETHER:
+        apply(density.reshape(-1), superoperator(noise.operators), both_sides(noise.targets, qubits))
+        return
+    before = density.copy()
+    density[...] = 0
+    for operator in noise.operators:
+        part = before.copy()
+        apply(part.reshape(-1), operator, noise.targets)
+        apply(part.reshape(-1), operator.conj(), [qubits + target for target in noise.targets])
+        density += part
 
 
 def _apply_gate(flat: State, gate: Gate, matrix: Matrix, qubits: int) -> None:

@@ -108,9 +108,10 @@ class Translation:
         self._unitary(np.diag([phase, phase]), [0])
 
     def _add_gate(self, gate: Gate) -> None:
-        targets = self._places(gate.targets)
+        last = self._last
+        targets = [last - qubit for qubit in gate.targets]
         named = _NAMED.get(gate.name)
-        if named is not None and not gate.controls and gate.power == 1 and gate.matrix is None:
+        if named is not None and gate.power == 1 and not gate.controls and gate.matrix is None:
             named(self._builder, *gate.parameters, *targets)
             self.count += _instructions(gate.name)
             return

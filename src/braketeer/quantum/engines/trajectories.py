@@ -20,6 +20,6 @@ def apply_at_random(state: State, noise: Noise, random: np.random.Generator) -> 
 def _weights(noise: Noise, state: State) -> NDArray[np.float64]:
     """tr(K* K rho) for each operator K, with rho the targets' part of the state."""
     columns = targets_first(state, noise.targets).reshape(1 << len(noise.targets), -1)
-    products = np.einsum("kji,kjl->kil", noise.operators.conj(), noise.operators)
+    products = noise.operators.conj().transpose(0, 2, 1) @ noise.operators
     weights = np.einsum("kil,li->k", products, columns @ columns.conj().T).real
     return np.asarray(np.maximum(weights, 0.0), dtype=np.float64)
