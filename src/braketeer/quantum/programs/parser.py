@@ -13,6 +13,7 @@ from typing import Any
 from braketeer.quantum.circuit import ProgramError
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.expressions import KEYWORDS, REFUSED_WORDS, SCALARS, ExpressionReader
+from braketeer.quantum.programs.parameters import ParameterReader
 from braketeer.quantum.programs.pragmas import PragmaReader
 from braketeer.quantum.programs.tokens import Tokens
 
@@ -38,7 +39,7 @@ def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
     return _Parser(source, flat).program()
 
 
-class _Parser(ExpressionReader):
+class _Parser(ParameterReader):
     def __init__(self, source: str, flat: bool) -> None:
         super().__init__(Tokens(source))
         self.source = source
@@ -372,54 +373,12 @@ class _Parser(ExpressionReader):
         tokens.need("(")
         parameters: list[s.Parameter] = []
         while not tokens.take(")"):
-            parameters.append(self._parameter())
+            parameters.append(self.parameter())
             if not tokens.take(","):
                 tokens.need(")")
                 break
         result = self.type_name() if tokens.take("->") else None
         return s.FunctionDefinition(name, parameters, result, self._block(), at)
-
-    def _parameter(self) -> s.Parameter:
-        tokens, at = self.tokens, self.tokens.at
-        if tokens.text in ("readonly", "mutable"):
-            return self._array_parameter(at)
-        if tokens.text in ("const", "array"):
-            tokens.fail("An array argument is readonly or mutable")
-        if tokens.text in ("qreg", "creg"):
-            return self._old_parameter(tokens.text, at)
-        if tokens.take("qubit"):
-            size = self.designator()
-            return s.Parameter(self.name("the name of an argument"), None, size, at)
-        wanted = self.type_name()
-        return s.Parameter(self.name("the name of an argument"), wanted, None, at)
-
-    def _array_parameter(self, at: int) -> s.Parameter:
-        tokens = self.tokens
-        access = tokens.text
-        tokens.advance()
-        tokens.need("array")
-        tokens.need("[")
-        element = self.type_name()
-        tokens.need(",")
-        sizes: list[s.Expression] = []
-        dimensions: s.Expression | None = None
-        if tokens.take("#"):
-            if tokens.text != "dim":
-                tokens.unexpected("'dim'")
-            tokens.advance()
-            tokens.need("=")
-            dimensions = self.expression()
-            tokens.need("]")
-        else:
-            sizes = self.expressions("]")
-        wanted = s.TypeName("array", None, at, element, tuple(sizes))
-        return s.Parameter(self.name("the name of an argument"), wanted, None, at, access, dimensions)
-
-    def _old_parameter(self, word: str, at: int) -> s.Parameter:
-        self.tokens.advance()
-        name = self.name("the name of an argument")
-        size = self.designator()
-        return s.Parameter(name, s.TypeName("bit", size, at) if word == "creg" else None, size, at)
 
     def _measure(self, at: int) -> s.Measure:
         source = self.place()
