@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from braketeer.quantum.circuit import Limits, Noise, Operation
+from braketeer.quantum.circuit import Limits, Noise, Operation, ProgramError
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.classical import Type, Unfit, apply, convert, from_input, number, zeros
 from braketeer.quantum.programs.gate_calls import GateCalls
@@ -109,7 +109,10 @@ class Machine(GateCalls):
             if self._exact:
                 raise Unfit("Using the outcome of a measurement inside the program needs shots")
             raise NeedsWorld
-        return self._world.measure(self.gates, outcome.label)
+        try:
+            return self._world.measure(self.gates, outcome.label)
+        except ProgramError as problem:
+            raise Unfit(str(problem)) from None
 
     def decide(self, outcome: Outcome, at: int) -> None:
         if self._world is None:
@@ -122,7 +125,10 @@ class Machine(GateCalls):
             if self._exact:
                 self.fail("A gate on a measured qubit (mid-circuit measurement) needs shots", at)
             raise NeedsWorld
-        outcome.value = self._world.measure(self.gates, outcome.label)
+        try:
+            outcome.value = self._world.measure(self.gates, outcome.label)
+        except ProgramError as problem:
+            self.fail(str(problem), at)
 
     def run_reset(self, statement: s.Reset) -> None:
         if not self.limits.dynamic:
@@ -142,7 +148,10 @@ class Machine(GateCalls):
         elif self._world is None:
             raise NeedsWorld
         else:
-            self._world.reset(self.gates, label)
+            try:
+                self._world.reset(self.gates, label)
+            except ProgramError as problem:
+                self.fail(str(problem), at)
 
     def run_body(self, statements: Iterable[s.Statement]) -> s.Jump | None:
         for statement in statements:
