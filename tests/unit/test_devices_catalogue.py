@@ -127,7 +127,7 @@ def test_sv1_says_what_it_takes() -> None:
     assert limits.result_kinds_sampled == {"expectation", "variance", "probability", "sample"}
     assert limits.operations == set(action.supportedOperations)
     assert limits.all_measured
-    assert (limits.noise, limits.max_density_qubits, limits.clifford) == (frozenset(), 0, False)
+    assert (limits.noise, limits.max_density_qubits, limits.method) == (frozenset(), 0, "state")
 
 
 def test_dm1_says_what_it_takes() -> None:
@@ -152,7 +152,15 @@ def test_the_stabilizer_says_what_it_takes() -> None:
     assert {"h", "cnot", "rz", "ecr"} < set(action.supportedOperations)
     assert limits.noise == {name for name in CHANNELS if "damping" not in name} - {"two_qubit_pauli_channel"}
     assert limits.result_kinds_exact == {"expectation", "variance"}
-    assert (limits.max_qubits, limits.clifford, limits.all_measured) == (4096, True, False)
+    assert (limits.max_qubits, limits.method, limits.all_measured) == (4096, "stabilizer", False)
+
+
+def test_tn1_says_what_it_takes() -> None:
+    properties, limits = _properties(TN1), CATALOGUE.limits(TN1)
+    assert properties.service.shotsRange == (1, 1000)
+    assert limits.result_kinds_exact == frozenset()
+    assert limits.result_kinds_sampled == {"expectation", "variance", "sample"}
+    assert (limits.max_qubits, limits.method, limits.noise) == (50, "tensor_network", frozenset())
 
 
 @pytest.mark.parametrize(("memory", "qubits"), [(0, 0), (GIB, 12), (17 * GIB, 14), (33 * GIB, 15), (2**60, 17)])
@@ -161,7 +169,7 @@ def test_dm1_is_exact_as_far_as_memory_goes(memory: int, qubits: int) -> None:
 
 
 def test_only_computing_devices_have_limits_to_run_by() -> None:
-    assert CATALOGUE.computing_arns() == [SV1, DM1, STABILIZER]
+    assert CATALOGUE.computing_arns() == [SV1, DM1, TN1, STABILIZER]
     assert _device(Devices.QuEra.Aquila.value).limits is None
     with pytest.raises(LookupError):
         CATALOGUE.limits("arn:aws:braket:::device/quantum-simulator/amazon/sv2")

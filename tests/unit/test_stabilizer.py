@@ -12,14 +12,14 @@ from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.listed import STABILIZER
 from braketeer.quantum import prepare
 from braketeer.quantum.circuit import Circuit, Gate, Noise, Observable, ProgramError
-from braketeer.quantum.engines import choose_clifford
+from braketeer.quantum.engines import stabilizer
 from braketeer.quantum.gates import GATES
 from braketeer.quantum.noise import noise
 from tests.unit.dense import density_of, mixed_state_of, operator_of, state_of
 from tests.unit.tasks_help import document, openqasm
 
 pytest.importorskip("stim", reason="no wheel of stim for this platform")
-CLIFFORD = choose_clifford()
+CLIFFORD = stabilizer()
 CATALOGUE = Catalogue(task_memory_bytes=4 << 30)
 QUARTERS = ("rx", "ry", "rz", "phaseshift", "gpi2", "gpi", "prx", "u", "xx", "yy", "zz", "ms", "pswap")
 HALVES = ("xy", "cphaseshift", "cphaseshift00", "cphaseshift01", "cphaseshift10")

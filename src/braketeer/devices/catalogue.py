@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from braketeer.devices import constructed, recorded, simulators
-from braketeer.devices.listed import DM1, LISTED, STABILIZER, SV1, DeviceStatus, DeviceType, Listed
+from braketeer.devices.listed import DM1, LISTED, STABILIZER, SV1, TN1, DeviceStatus, DeviceType, Listed
 from braketeer.quantum.circuit import Limits
 
 OPENQASM = "braket.ir.openqasm.program"
@@ -90,7 +90,7 @@ class Device:
     @property
     def computes(self) -> bool:
         """Whether this version runs tasks of the device."""
-        return self.arn in (SV1, DM1, STABILIZER)
+        return self.arn in (SV1, DM1, TN1, STABILIZER)
 
     @property
     def unlisted(self) -> bool:
@@ -138,7 +138,7 @@ class Device:
             all_measured=action.get("requiresAllQubitsMeasurement", False),
             noise=noise,
             max_density_qubits=simulators.most_density_qubits(self.task_memory_bytes) if noise else 0,
-            clifford=self.arn == STABILIZER,
+            method="stabilizer" if self.arn == STABILIZER else "tensor_network" if self.arn == TN1 else "state",
             dynamic=self.arn in (SV1, DM1),
             actions=frozenset(actions),
         )

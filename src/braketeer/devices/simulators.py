@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from braketeer.devices.documents import load
-from braketeer.devices.listed import DM1, STABILIZER, SV1, Listed
+from braketeer.devices.listed import DM1, STABILIZER, SV1, TN1, Listed
 
 BYTES_OF_AN_AMPLITUDE = 16
 # What a worker needs besides amplitudes: interpreter, engine, compiled program, samples, result document.
@@ -45,10 +45,11 @@ def document(listed: Listed, task_memory_bytes: int) -> dict[str, Any]:
         _make_sv1_true(found, task_memory_bytes)
     elif listed.arn == DM1:
         exact = most_density_qubits(task_memory_bytes)
-        summary += (
-            f": density matrices of up to {exact} qubits, shots on more, computed on this machine"
-        )
+        summary += f": density matrices of up to {exact} qubits, shots on more, computed on this machine"
         _make_dm1_true(found, task_memory_bytes)
+    elif listed.arn == TN1:
+        summary += ": matrix product states, computed on this machine; what entangles too much is refused"
+        _make_tn1_true(found)
     elif listed.arn == STABILIZER:
         summary = "Braketeer's stabilizer simulator: Clifford circuits on thousands of qubits, computed on this machine"
         _make_stabilizer_true(found)
@@ -75,6 +76,13 @@ def _make_dm1_true(found: dict[str, Any], task_memory_bytes: int) -> None:
     jaqcd["supportedResultTypes"] = [*_results(found), _DENSITY_MATRIX]
     found["action"] = {_OPENQASM: openqasm, _JAQCD: jaqcd, _PROGRAM_SET: _program_set()}
     found["paradigm"]["qubitCount"] = min(MOST_NOISY_QUBITS, most_qubits(task_memory_bytes))
+
+
+def _make_tn1_true(found: dict[str, Any]) -> None:
+    """Shots only, as Amazon's; the results of its document hold."""
+    openqasm = found["action"][_OPENQASM]
+    _complete(openqasm, ["sample", "expectation", "variance"], [])
+    found["action"] = {name: found["action"][name] for name in (_OPENQASM, _JAQCD)}
 
 
 def _make_stabilizer_true(found: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:  # the service imports this module for its types and must not load numpy
     import numpy as np
@@ -138,7 +138,8 @@ class Limits:
     ``operations`` are gate names (compared without regard to case; ``unitary`` needs no mention).
     ``result_kinds_exact`` and ``result_kinds_sampled`` are the result types allowed with shots = 0 and shots > 0.
     ``noise`` are the names of the noise channels it takes; none where it computes state vectors only.
-    ``clifford`` says that it takes Clifford circuits only and is not bound by the size of states.
+    ``method`` is how it computes: ``state`` (vectors and density matrices), ``stabilizer`` (Clifford circuits only) or
+    ``tensor_network`` (little entanglement only).
     ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
     requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
@@ -155,7 +156,7 @@ class Limits:
     all_measured: bool = True
     noise: frozenset[str] = frozenset()
     max_density_qubits: int = 0
-    clifford: bool = False
+    method: Literal["state", "stabilizer", "tensor_network"] = "state"
     dynamic: bool = False
     actions: frozenset[str] = frozenset({"braket.ir.openqasm.program"})
     most_executables: int = 100

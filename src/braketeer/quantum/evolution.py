@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from braketeer.quantum.circuit import Circuit, Limits, Observable, ProgramError, ResultType
-from braketeer.quantum.engines import Engine, choose_clifford
+from braketeer.quantum.engines import Engine, stabilizer, tensor_network
 from braketeer.quantum.memory import uses_density
 from braketeer.quantum.results.exact import exact_values
 from braketeer.quantum.results.mixed import populations
@@ -23,7 +23,7 @@ _PAULIS = frozenset("ixyz")
 def values(circuit: Circuit, limits: Limits, engine: Engine) -> list[Any]:
     """The exact value of each result type in order (shots = 0)."""
     check_engine(circuit, limits, 0)
-    if limits.clifford:
+    if limits.method == "stabilizer":
         return [_clifford_value(circuit, result) for result in circuit.results]
     if any(result.kind == GRADIENT for result in circuit.results):
         return _with_gradients(circuit, engine)
@@ -34,11 +34,14 @@ def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: 
     """The basis states of ``shots`` measurements of all qubits, in the bases that the results ask for; shape (shots,).
 
     Shots of a noisy circuit come from its density matrix where that fits and pays, else each from a trajectory of its
-    own: both are independent draws from the same distribution. Clifford circuits give bits, shape (shots, qubits).
+    own: both are independent draws from the same distribution. The stabilizer and the tensor network give bits, of
+    shape (shots, qubits).
     """
     rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
-    if limits.clifford:
-        return choose_clifford().sample(rotated, shots, random)
+    if limits.method == "stabilizer":
+        return stabilizer().sample(rotated, shots, random)
+    if limits.method == "tensor_network":
+        return tensor_network().sample(rotated, shots, random)
     if not rotated.is_noisy:
         return draw(engine.evolve(rotated), shots, random)
     if not uses_density(circuit, shots, limits):
@@ -48,8 +51,10 @@ def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: 
 
 def check_engine(circuit: Circuit, limits: Limits, shots: int) -> None:
     """Raise ProgramError for what a device's engine will not be able to do, before it is asked."""
-    if limits.clifford:
-        choose_clifford().check(circuit, shots)
+    if limits.method == "tensor_network":
+        tensor_network().check(circuit, shots)
+    elif limits.method == "stabilizer":
+        stabilizer().check(circuit, shots)
         for result in circuit.results:
             if result.observable is not None and not _is_pauli(result.observable):
                 raise ProgramError("The stabilizer device measures products of x, y, z and i only")
@@ -91,7 +96,7 @@ def _clifford_value(circuit: Circuit, result: ResultType) -> float | list[float]
     each = [result.observable] if result.targets is not None else [Observable((f,)) for f in result.observable.factors]
     for observable in each:
         check_observable(observable, circuit.qubit_count)
-    means = choose_clifford().expectation(circuit, each)
+    means = stabilizer().expectation(circuit, each)
     found = [float(mean if result.kind == "expectation" else 1 - mean * mean) for mean in means]
     return found[0] if result.targets is not None else found
 

@@ -9,6 +9,7 @@ from braketeer.quantum.results.exact import states_needed, values_wanted
 _BASE = 64 << 20
 _AMPLITUDE = 16
 _STATES_OF_A_GRADIENT = 7  # by our own adjoint method; prism-q's takes 3
+_NETWORK = 4 * 2 * _AMPLITUDE * 256**2  # a site of a matrix product state, and as much again to work with
 _NUMBER = 8
 _NUMBER_AND_TEXT = 72  # of a document that grows as it is written
 
@@ -19,8 +20,9 @@ def memory_bytes(circuit: Circuit, shots: int, limits: Limits) -> int:
     The engine holds two states while it hands one over; gates wider than it takes, and observables with a factor that
     is no Pauli letter on very many qubits, need further copies (see engines/prism.py and results/exact.py).
     """
-    if limits.clifford:
-        return _BASE + shots * (600 + 8 * circuit.qubit_count + 40 * len(circuit.results))
+    if limits.method != "state":
+        network = _NETWORK * circuit.qubit_count if limits.method == "tensor_network" else 0
+        return _BASE + network + shots * (600 + 8 * circuit.qubit_count + 40 * len(circuit.results))
     mixed = circuit.is_noisy and uses_density(circuit, shots, limits)
     state = _AMPLITUDE << circuit.qubit_count * (2 if mixed else 1)
     widest = max((len(operation.targets) for operation in circuit.operations), default=0)

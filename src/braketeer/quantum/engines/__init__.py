@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from braketeer.quantum.circuit import Circuit, Observable, ProgramError
@@ -64,8 +65,8 @@ class Engine:
     gradient: Gradient
 
 
-class Clifford(Protocol):
-    """The stabilizer engine, for Clifford circuits on thousands of qubits."""
+class Sampler(Protocol):
+    """An engine that keeps no state of 2^n amplitudes: shots of Clifford or of little entangled circuits."""
 
     def check(self, circuit: Circuit, shots: int) -> None:
         """Raise ProgramError naming a gate, noise or number of shots that it cannot do."""
@@ -73,16 +74,29 @@ class Clifford(Protocol):
     def sample(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.uint8]:
         """Measurements of all qubits, shape (shots, qubits)."""
 
+
+class Stabilizer(Sampler, Protocol):
+    """The stabilizer engine, for Clifford circuits on thousands of qubits."""
+
     def expectation(self, circuit: Circuit, observables: Iterable[Observable]) -> list[int]:
         """-1, 0 or 1 for each product of Pauli letters after the gates."""
 
 
-def choose_clifford() -> Clifford:
-    """The stabilizer engine; ProgramError where stim is not installed."""
+def stabilizer() -> Stabilizer:
+    """ProgramError where stim is not installed."""
+    return cast("Stabilizer", _loaded("stabilizer"))
+
+
+def tensor_network() -> Sampler:
+    """ProgramError where prism-q is not installed."""
+    return cast("Sampler", _loaded("tensor_network"))
+
+
+def _loaded(name: str) -> ModuleType:
     try:
-        return cast("Clifford", import_module("braketeer.quantum.engines.stabilizer"))
+        return import_module(f"braketeer.quantum.engines.{name}")
     except ImportError as error:
-        raise ProgramError(f"the stabilizer engine cannot be loaded here: {error}") from error
+        raise ProgramError(f"the engine {name!r} cannot be loaded here: {error}") from error
 
 
 def choose(name: str | None = None) -> Engine:

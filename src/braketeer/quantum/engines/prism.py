@@ -52,7 +52,7 @@ def evolve_density(circuit: Circuit) -> Density:
     density: Density | None = None
     translation = Translation(qubits)
     for operation in circuit.operations:
-        if _is_global_phase(operation):
+        if is_global_phase(operation):
             continue
         if takes(operation):
             translation.add(operation)
@@ -72,10 +72,10 @@ def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> N
     for operation in circuit.operations:
         if len(operation.targets) > (WIDEST_NATIVE if isinstance(operation, Gate) else WIDEST_NOISE):
             return dense.trajectories(circuit, shots, random)
-        if not _is_global_phase(operation):
+        if not is_global_phase(operation):
             translation.add(operation)  # operators are completed here, which no number of shots could tell
-    simulation = _simulation(translation, BackendKind.statevector(), int(random.integers(2**63)))
-    bits = _guarded(lambda: simulation.shots(shots).shots)
+    simulation = simulation_of(translation, BackendKind.statevector(), int(random.integers(2**63)))
+    bits = guarded(lambda: simulation.shots(shots).shots)
     if bits.shape != (shots, qubits):
         raise ProgramError(f"the engine prism-q gave measurements of shape {bits.shape}: no result is given")
     return bits @ (1 << np.arange(qubits - 1, -1, -1, dtype=np.int64))
@@ -86,7 +86,7 @@ def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
     _checked(circuit)
     if not prism_gradient.can(circuit, terms):
         return adjoint.gradient(circuit, terms, evolve)
-    return _guarded(lambda: prism_gradient.gradient(circuit, terms))
+    return guarded(lambda: prism_gradient.gradient(circuit, terms))
 
 
 def _checked(circuit: Circuit) -> int:
@@ -97,41 +97,45 @@ def _checked(circuit: Circuit) -> int:
     return circuit.qubit_count
 
 
-def _is_global_phase(operation: Operation) -> bool:
+def is_global_phase(operation: Operation) -> bool:
+    """Whether it is a phase of the whole state, which prism-q's builder has no gate for."""
     return isinstance(operation, Gate) and not operation.targets and not operation.controls
 
 
 def _vector(translation: Translation, before: State | None) -> State:
     if before is not None and not translation.count:
         return before
-    simulation = _simulation(translation, BackendKind.statevector(), _SEED)
+    simulation = simulation_of(translation, BackendKind.statevector(), _SEED)
     if before is not None:
         simulation = simulation.initial_state(before)
-    return _guarded(simulation.state_vector)
+    return guarded(simulation.state_vector)
 
 
 def _matrix(translation: Translation, before: Density | None, qubits: int) -> Density:
     if before is not None and not translation.count:
         return before
-    simulation = _simulation(translation, BackendKind.density_matrix(), _SEED)
+    simulation = simulation_of(translation, BackendKind.density_matrix(), _SEED)
     trace = 1.0
     if before is not None:  # prism-q wants trace 1; operators typed with few digits may have left it off by 1e-7
         trace = float(np.trace(before).real)
         simulation = simulation.initial_density_matrix(before / trace)
-    matrix = _guarded(lambda: simulation.reduced_density_matrix(range(qubits)).matrix)
+    matrix = guarded(lambda: simulation.reduced_density_matrix(range(qubits)).matrix)
     return np.ascontiguousarray(matrix * trace if trace != 1 else matrix)
 
 
-def _simulation(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
+def simulation_of(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
+    """A run of prism-q that is yet to be asked for something."""
+
     def build() -> Simulation:
         circuit = translation.circuit()
         simulation, noise = simulate(circuit).backend(backend).seed(seed), translation.noise(circuit)
         return simulation if noise is None else simulation.noise(noise)
 
-    return _guarded(build)
+    return guarded(build)
 
 
-def _guarded(ask: Callable[[], _Answer]) -> _Answer:
+def guarded(ask: Callable[[], _Answer]) -> _Answer:
+    """The answer; what prism-q refuses or panics at is a ProgramError."""
     try:
         return ask()
     except PrismError as error:

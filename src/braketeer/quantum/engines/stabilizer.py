@@ -40,7 +40,7 @@ _NAMED = {
 
 
 def sample(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """See :class:`braketeer.quantum.engines.Clifford`."""
+    """See :class:`braketeer.quantum.engines.Stabilizer`."""
     program = translated(circuit)
     program.append("M", range(circuit.qubit_count), [])
     bits = program.compile_sampler(seed=int(random.integers(2**63))).sample(shots)
@@ -48,14 +48,14 @@ def sample(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray
 
 
 def check(circuit: Circuit, shots: int) -> None:
-    """See :class:`braketeer.quantum.engines.Clifford`."""
+    """See :class:`braketeer.quantum.engines.Stabilizer`."""
     translated(circuit)
     if circuit.is_noisy and not shots:
         raise ProgramError("exact values after noise are not to be had from the stabilizer engine: use shots")
 
 
 def expectation(circuit: Circuit, observables: Iterable[Observable]) -> list[int]:
-    """See :class:`braketeer.quantum.engines.Clifford`."""
+    """See :class:`braketeer.quantum.engines.Stabilizer`."""
     check(circuit, 0)
     simulator = stim.TableauSimulator()
     simulator.do_circuit(translated(circuit))
