@@ -97,8 +97,6 @@ def targets_first(
 
 def check_gate(gate: Gate, qubits: int) -> None:
     """Raise ProgramError where a gate cannot mean anything on that many qubits: the last guard before an engine."""
-    if gate.matrix is None and not gate.controls and gate.power == 1 and _is_plain(gate, qubits):
-        return
     touched = gate.targets + gate.controls
     if len(touched) > 1 and len(set(touched)) != len(touched):
         raise ProgramError(f"the gate {gate.name!r} names one qubit twice")
@@ -119,22 +117,6 @@ def check_gate(gate: Gate, qubits: int) -> None:
         raise ProgramError(f"there is no gate {gate.name!r}")
     if len(gate.parameters) != signature.parameters or len(gate.targets) != signature.qubits:
         raise ProgramError(f"the gate {gate.name!r} takes {signature.parameters} angles and {signature.qubits} qubits")
-
-
-def _is_plain(gate: Gate, qubits: int) -> bool:
-    """Whether a gate by name on one or two qubits is in order: most gates are that, and there are many of them."""
-    signature = GATES.get(gate.name)
-    targets, parameters = gate.targets, gate.parameters
-    if signature is None or len(targets) != signature.qubits or len(parameters) != signature.parameters:
-        return False
-    if len(targets) == 1:
-        fits = 0 <= targets[0] < qubits
-    elif len(targets) == 2:
-        first, second = targets
-        fits = first != second and 0 <= first < qubits and 0 <= second < qubits
-    else:
-        return False
-    return fits and (not parameters or all(map(isfinite, parameters)))
 
 
 def target_matrix(gate: Gate) -> Matrix:
