@@ -90,11 +90,13 @@ def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
 
 
 def _checked(circuit: Circuit) -> int:
-    if circuit.qubit_count == 0:
+    qubits = circuit.qubit_count
+    if qubits == 0:
         raise ProgramError("the program has no qubits")
-    for operation in circuit.operations:
-        check_operation(operation, circuit.qubit_count)
-    return circuit.qubit_count
+    # Programs repeat themselves, and the front-end gives the same object for the same gate.
+    for operation in {id(operation): operation for operation in circuit.operations}.values():
+        check_operation(operation, qubits)
+    return qubits
 
 
 def is_global_phase(operation: Operation) -> bool:
