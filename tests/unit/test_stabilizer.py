@@ -128,8 +128,8 @@ def test_the_stabilizer_device() -> None:
     source = (
         STABILIZED + "#pragma braket result expectation z(q[0]) @ z(q[299])\n#pragma braket result variance x(q[7])\n"
     )
-    exact = document(source, 0, limits=limits)
-    assert [result["value"] for result in exact["resultTypes"]] == [1.0, 1.0]
+    exact = document(source + "#pragma braket result expectation z all\n", 0, limits=limits)
+    assert [result["value"] for result in exact["resultTypes"]] == [1.0, 1.0, [0.0] * 300]
     sampled = document(STABILIZED + "#pragma braket result probability q[0], q[299]\n", 500, limits=limits)
     assert np.shape(sampled["measurements"]) == (500, 300)
     probabilities = sampled["resultTypes"][0]["value"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from braketeer.quantum.circuit import Circuit, Limits, Observable, ProgramError, ResultType
 from braketeer.quantum.engines import Engine, stabilizer, tensor_network
 from braketeer.quantum.memory import uses_density
-from braketeer.quantum.results.exact import exact_values
+from braketeer.quantum.results.exact import exact_values, observables_of
 from braketeer.quantum.results.mixed import populations
 from braketeer.quantum.results.observables import basis_rotations, check_observable
 from braketeer.quantum.results.sampled import Shots
@@ -24,7 +25,7 @@ def values(circuit: Circuit, limits: Limits, engine: Engine) -> list[Any]:
     """The exact value of each result type in order (shots = 0)."""
     check_engine(circuit, limits, 0)
     if limits.method == "stabilizer":
-        return [_clifford_value(circuit, result) for result in circuit.results]
+        return _clifford_values(circuit)
     if any(result.kind == GRADIENT for result in circuit.results):
         return _with_gradients(circuit, engine)
     return exact_values(circuit, engine.evolve_density(circuit) if circuit.is_noisy else engine.evolve(circuit))
@@ -90,15 +91,18 @@ def _gradient(circuit: Circuit, result: ResultType, engine: Engine) -> dict[str,
     return {"expectation": value, "gradient": gradient}
 
 
-def _clifford_value(circuit: Circuit, result: ResultType) -> float | list[float]:
-    if result.observable is None:
-        raise ProgramError(f"the result type {result.kind!r} has no exact value on the stabilizer device")
-    each = [result.observable] if result.targets is not None else [Observable((f,)) for f in result.observable.factors]
-    for observable in each:
+def _clifford_values(circuit: Circuit) -> list[Any]:
+    measured = [observables_of(result) for result in circuit.results]
+    for observable in chain(*measured):
         check_observable(observable, circuit.qubit_count)
-    means = stabilizer().expectation(circuit, each)
-    found = [float(mean if result.kind == "expectation" else 1 - mean * mean) for mean in means]
-    return found[0] if result.targets is not None else found
+    means = iter(stabilizer().expectation(circuit, list(chain(*measured))))
+    found: list[Any] = []
+    for result, observables in zip(circuit.results, measured, strict=True):
+        values = [
+            float(mean if result.kind == "expectation" else 1 - mean * mean) for mean in islice(means, len(observables))
+        ]
+        found.append(values if result.targets is None else values[0])
+    return found
 
 
 def _is_pauli(observable: Observable) -> bool:

@@ -29,12 +29,12 @@ def exact_values(circuit: Circuit, state: State | Density) -> list[Any]:
 
     ``state`` has shape (2^n,), or (2^n, 2^n) after noise.
     """
-    measured = [(result, observable) for result in circuit.results for observable in _observables(result)]
+    measured = [(result, observable) for result in circuit.results for observable in observables_of(result)]
     found = iter(moments(state, [observable for _, observable in measured]))
     return [_value(result, state, circuit.qubit_count, found) for result in circuit.results]
 
 
-def _observables(result: ResultType) -> list[Observable]:
+def observables_of(result: ResultType) -> list[Observable]:
     """What a result is the expectation or variance of: several observables where it names no qubit."""
     if result.kind not in _MEASURED or result.observable is None:
         return []
@@ -54,7 +54,7 @@ def _value(result: ResultType, state: State | Density, qubits: int, found: Itera
                 raise ProgramError(f"the result type {result.kind!r} names no observable")
             values = [
                 mean if result.kind == "expectation" else max(square - mean * mean, 0.0)
-                for mean, square in islice(found, len(_observables(result)))
+                for mean, square in islice(found, len(observables_of(result)))
             ]
             return values if result.targets is None else values[0]
         case "density_matrix":
