@@ -112,7 +112,7 @@ def test_devices_are_listed_once_each(client_environment: RunningService) -> Non
     arns = [device.arn for device in devices]
     assert len(arns) == len(set(arns))
     assert {"SV1", "DM1", "Garnet", "Aquila"} <= {device.name for device in devices}
-    assert [device.name for device in AwsDevice.get_devices(statuses=["ONLINE"], types=["SIMULATOR"])] == ["SV1"]
+    assert [device.name for device in AwsDevice.get_devices(statuses=["ONLINE"], types=["SIMULATOR"])] == ["DM1", "SV1"]
 
 
 def test_an_unknown_device_is_not_found(client_environment: RunningService) -> None:

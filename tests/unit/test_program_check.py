@@ -23,6 +23,7 @@ def test_a_small_flat_program_is_quick() -> None:
         "if (true) { }",
         "ctrl @ x q[0], q[1];",
         "pow(3) @ x q[0];",
+        "reset q[0];",
     ],
 )
 def test_a_word_that_repeats_something_is_not(word: str) -> None:
@@ -35,6 +36,10 @@ def test_a_word_that_repeats_something_is_not(word: str) -> None:
 
 def test_a_long_program_is_not() -> None:
     assert not is_quick(openqasm("OPENQASM 3.0;\nqubit q;\n" + "h q;\n" * SMALL))
+
+
+def test_a_set_of_programs_is_not() -> None:
+    assert not is_quick(json.dumps({"programs": [{"source": BELL}]}))
 
 
 @pytest.mark.parametrize("action", ["", "nonsense", "[]", "{}", '{"source": 3}'])

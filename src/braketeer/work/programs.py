@@ -21,7 +21,7 @@ CHECKERS = 2
 LONGEST_WAIT_SECONDS = 10.0
 
 # Words whose work is not bounded by the length of the text.
-_UNBOUNDED = re.compile(r"\b(for|while|gate|def|let|pow|ctrl|negctrl|array|const|if|switch|box)\b")
+_UNBOUNDED = re.compile(r"\b(for|while|gate|def|let|pow|ctrl|negctrl|array|const|if|switch|box|reset|output)\b")
 
 
 class ProgramCheck:
@@ -84,7 +84,7 @@ class ProgramCheck:
 
 
 def is_quick(action: str) -> bool:
-    """Whether reading the action is a matter of milliseconds: it is short, and no word in it repeats anything.
+    """Whether reading the action is a matter of milliseconds: it is short, no set, and no word in it repeats anything.
 
     The words are looked for in the program as it will be read, after JSON's escapes are undone.
     """
@@ -94,5 +94,7 @@ def is_quick(action: str) -> bool:
         document = orjson.loads(action)
     except ValueError:
         return True  # refused at once
-    source = document.get("source") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "programs" in document:
+        return not isinstance(document, dict)
+    source = document.get("source")
     return not isinstance(source, str) or _UNBOUNDED.search(source) is None
