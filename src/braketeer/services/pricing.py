@@ -87,7 +87,8 @@ def _rows(catalogue: Catalogue) -> Iterator[dict[str, str]]:
 
 def _simulator_rows(device: Device) -> Iterator[dict[str, str]]:
     for region in _regions():
-        common = {"Region Code": region, "Version": device.name, "Unit": "minutes"}
+        # The SDK asks for the end of the ARN in capitals.
+        common = {"Region Code": region, "Version": device.name.upper(), "Unit": "minutes"}
         yield {**common, "Product Family": "Simulator Task", "operation": "CompleteTask"}
         yield {**common, "Product Family": "Braket Managed Jobs Simulator Task", "operation": "Managed-Jobs"}
 
