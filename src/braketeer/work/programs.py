@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import orjson
 
 from braketeer import quantum
 from braketeer.domain.errors import ServiceUnavailableException, ThrottlingException, ValidationException
 from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.tasks import ProgramSetError
 from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
 SECONDS = 2.0
@@ -39,8 +42,10 @@ class ProgramCheck:
             return None
         try:
             return quantum.prepare(action, limits, shots)
+        except ProgramSetError as refusal:
+            raise _refusal(str(refusal), [failure.member() for failure in refusal.failures]) from refusal
         except ProgramError as refusal:
-            raise ValidationException(str(refusal)) from refusal
+            raise _refusal(str(refusal)) from refusal
 
     async def check(self, action: str, limits: Limits, shots: int) -> quantum.Prepared:
         """What the program needs. Raises ValidationException (naming line and column) where it cannot be run.
@@ -73,7 +78,7 @@ class ProgramCheck:
         try:
             head, _ = await worker.call("prepare", (action, limits, shots), SECONDS)
         except Refused as refusal:
-            raise ValidationException(str(refusal)) from refusal
+            raise _refusal(str(refusal), refusal.failures) from refusal
         except (TimeoutError, WorkerDied) as problem:
             raise ValidationException(
                 f"The program takes more than {SECONDS:.0f} s or {MEMORY_BYTES >> 30} GiB to read"
@@ -81,6 +86,14 @@ class ProgramCheck:
         except (Defect, WorkerNotStarted) as problem:
             raise ServiceUnavailableException(f"The program could not be read: {problem}") from problem
         return quantum.Prepared(**head)
+
+
+def _refusal(message: str, failures: Sequence[dict[str, Any]] = ()) -> ValidationException:
+    """``failures`` are those of a program set, which the SDK shows."""
+    if not failures:
+        return ValidationException(message)
+    reason = "ProgramSetValidationFailed"
+    return ValidationException(message, reason=reason, programSetValidationFailures=list(failures))
 
 
 def is_quick(action: str) -> bool:
