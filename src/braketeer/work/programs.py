@@ -20,6 +20,7 @@ from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNo
 SECONDS = 2.0
 MEMORY_BYTES = 2 * 2**30
 SMALL = 4096
+WIDEST = 34  # qubits of a state vector: a statement on a register of thousands is as many gates
 CHECKERS = 2
 LONGEST_WAIT_SECONDS = 10.0
 
@@ -38,7 +39,7 @@ class ProgramCheck:
 
     def check_at_once(self, action: str, limits: Limits, shots: int) -> quantum.Prepared | None:
         """As ``check``, but None where reading the program is not a matter of milliseconds."""
-        if not is_quick(action):
+        if limits.max_qubits > WIDEST or not is_quick(action):
             return None
         try:
             return quantum.prepare(action, limits, shots)
