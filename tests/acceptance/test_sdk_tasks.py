@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsQuantumTask
 from braket.circuits import Circuit, FreeParameter, Observable
 from braket.devices import Devices
+from braket.ir.openqasm import Program
 from braket.tracking import Tracker
 
 from tests.services import GARNET, SV1, RunningService
@@ -77,12 +78,35 @@ def test_a_task_is_found_again_by_its_arn(sv1: AwsDevice) -> None:
 
 
 def test_a_program_that_cannot_run_says_where(sv1: AwsDevice) -> None:
-    from braket.ir.openqasm import Program
-
     with pytest.raises(ClientError) as refusal:
         sv1.run(Program(source="OPENQASM 3.0;\nqubit[2] q;\nhadamard q[0];"), shots=10)
     assert refusal.value.response["Error"]["Code"] == "ValidationException"
     assert "line 3, column 1" in refusal.value.response["Error"]["Message"]
+
+
+def test_a_program_that_looks_at_its_own_measurements(sv1: AwsDevice) -> None:
+    """Teleportation, corrected by what was measured, with a reset before the qubit is used again."""
+    source = """OPENQASM 3.0;
+qubit[3] q;
+bit[2] m;
+output bit here;
+ry(2.0) q[0];
+h q[1];
+cnot q[1], q[2];
+cnot q[0], q[1];
+h q[0];
+m[0] = measure q[0];
+m[1] = measure q[1];
+reset q[0];
+if (m[1]) x q[2];
+if (m[0]) z q[2];
+ry(-2.0) q[2];
+here = measure q[2];
+"""
+    result = sv1.run(Program(source=source), shots=200).result()
+    counts = result.measurement_counts
+    assert {bits[2] for bits in counts} == {"0"}
+    assert {bits[:2] for bits in counts} == {"00", "01", "10", "11"}
 
 
 def test_reservations_are_refused_as_braket_refuses_them(sv1: AwsDevice) -> None:
@@ -111,7 +135,7 @@ def test_devices_are_listed_once_each(client_environment: RunningService) -> Non
     arns = [device.arn for device in devices]
     assert len(arns) == len(set(arns))
     assert {"SV1", "DM1", "Garnet", "Aquila"} <= {device.name for device in devices}
-    assert [device.name for device in AwsDevice.get_devices(statuses=["ONLINE"], types=["SIMULATOR"])] == ["SV1"]
+    assert [device.name for device in AwsDevice.get_devices(statuses=["ONLINE"], types=["SIMULATOR"])] == ["DM1", "SV1"]
 
 
 def test_an_unknown_device_is_not_found(client_environment: RunningService) -> None:

@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 from sqlalchemy import Connection, insert
 
 from braketeer.devices.catalogue import Catalogue
-from braketeer.devices.listed import DM1, SV1
+from braketeer.devices.listed import DM1, STABILIZER, SV1
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
 from braketeer.services.braket.devices import Devices
@@ -120,7 +120,17 @@ def test_what_the_operator_set_holds(database: Database, service: Devices) -> No
     assert database.read_now(lambda connection: devices.state(connection, DM1)) is None
     assert _get(service, SV1, "us-east-1")["deviceStatus"] == "RETIRED"
     statuses = {device["deviceArn"]: device["deviceStatus"] for device in _search(service, "us-east-1")["devices"]}
-    assert (statuses[SV1], statuses[DM1]) == ("RETIRED", "OFFLINE")
+    assert (statuses[SV1], statuses[DM1]) == ("RETIRED", "ONLINE")
+
+
+def test_our_own_devices_are_found_once_switched_on(database: Database, service: Devices) -> None:
+    assert STABILIZER not in _arns(_search(service, "us-east-1"))
+    assert _get(service, STABILIZER, "us-east-1")["deviceStatus"] == "ONLINE"
+    for status, found in (("ONLINE", True), ("OFFLINE", False)):
+        database.write_now(
+            lambda tx, status=status: devices.put(tx.connection, STABILIZER, DeviceState(status, reservable=False), 1)
+        )
+        assert (STABILIZER in _arns(_search(service, "us-east-1"))) is found
 
 
 def test_queue_depths_are_of_all_accounts_and_only_of_what_waits(database: Database, service: Devices) -> None:
@@ -156,9 +166,11 @@ def test_an_idle_jobs_queue_of_a_qpu_tells_of_the_running_job(database: Database
 def test_every_region_lists_simulators_and_its_own_qpus_once(service: Devices) -> None:
     regions = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
     seen = [arn for region in regions for arn in _arns(_search(service, region))]
-    assert sorted(set(seen)) == sorted(device.arn for device in CATALOGUE)
+    assert sorted(set(seen)) == sorted(device.arn for device in CATALOGUE if not device.unlisted)
     assert all(seen.count(arn) == (1 if "/qpu/" in arn else len(regions)) for arn in seen)
-    assert _arns(_search(service, "ap-south-1")) == [device.arn for device in CATALOGUE if device.is_simulator]
+    assert _arns(_search(service, "ap-south-1")) == [
+        device.arn for device in CATALOGUE if device.is_simulator and not device.unlisted
+    ]
 
 
 def test_filters_and_pages(service: Devices) -> None:

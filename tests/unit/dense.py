@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braketeer.quantum.circuit import Circuit, Gate, ResultType
+from braketeer.quantum.circuit import Circuit, Gate, Noise, ResultType
 
 Array = NDArray[np.complex128]
 
@@ -153,11 +153,30 @@ def state_of(circuit: Circuit) -> Array:
     return state
 
 
+def mixed_state_of(circuit: Circuit) -> Array:
+    """The final density matrix, shape (2^n, 2^n): every gate and Kraus operator as a matrix on all qubits."""
+    count = circuit.qubit_count
+    density = np.zeros((2**count, 2**count), dtype=complex)
+    density[0, 0] = 1
+    for operation in circuit.operations:
+        if isinstance(operation, Noise):
+            parts = [Gate("unitary", operation.targets, matrix=matrix) for matrix in operation.operators]
+        else:
+            parts = [operation]
+        wholes = [full_matrix(part, count) for part in parts]
+        density = np.asarray(sum(whole @ density @ whole.conj().T for whole in wholes))
+    return density
+
+
 def density_of(state: Array, qubits: tuple[int, ...] | None) -> Array:
-    """The reduced density matrix on ``qubits`` in their order."""
+    """The reduced density matrix on ``qubits`` in their order, of a state vector or a density matrix."""
     count = len(state).bit_length() - 1
     kept = tuple(range(count)) if qubits is None else qubits
     axes = [*kept, *(qubit for qubit in range(count) if qubit not in kept)]
+    if state.ndim == 2:
+        both = [*axes, *(count + axis for axis in axes)]
+        size, rest = 2 ** len(kept), 2 ** (count - len(kept))
+        return np.einsum("arbr->ab", state.reshape((2,) * 2 * count).transpose(both).reshape(size, rest, size, rest))
     block = state.reshape((2,) * count).transpose(axes).reshape(2 ** len(kept), -1)
     return np.asarray(block @ block.conj().T)
 

@@ -10,12 +10,23 @@ import pytest
 
 from braketeer.quantum.circuit import Circuit, Gate, Limits, ProgramError
 from braketeer.quantum.gates import GATES
+from braketeer.quantum.noise import CHANNELS
 from braketeer.quantum.programs import compile_program
 
 ARN = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 EXACT = frozenset({"probability", "expectation", "variance", "amplitude", "state_vector", "density_matrix"})
 SAMPLED = frozenset({"probability", "expectation", "variance", "sample"})
 LIMITS = Limits(ARN, 29, EXACT, SAMPLED, frozenset(GATES))
+
+#: Those of a device that takes noise and goes on after measurements too.
+WIDE = replace(
+    LIMITS,
+    result_kinds_exact=EXACT | {"adjoint_gradient"},
+    noise=frozenset({*CHANNELS, "kraus"}),
+    max_density_qubits=8,
+    all_measured=False,
+    dynamic=True,
+)
 
 
 def compiled(source: str, inputs: Mapping[str, Any] | None = None, **limits: Any) -> Circuit:

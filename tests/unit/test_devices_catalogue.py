@@ -13,10 +13,12 @@ with warnings.catch_warnings():
     from braket.schema_common import BraketSchemaBase
 
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DM1, SV1, TN1
-from braketeer.devices.simulators import most_qubits, run_memory_bytes
+from braketeer.devices.listed import DM1, STABILIZER, SV1, TN1
+from braketeer.devices.simulators import most_density_qubits, most_qubits, run_memory_bytes
+from braketeer.quantum.noise import CHANNELS
 
 GIB = 2**30
+ACTIONS = {"braket.ir.openqasm.program", "braket.ir.jaqcd.program", "braket.ir.openqasm.program_set"}
 CATALOGUE = Catalogue(task_memory_bytes=17 * GIB)
 ARNS = [device.arn for device in CATALOGUE]
 
@@ -24,6 +26,7 @@ ARNS = [device.arn for device in CATALOGUE]
 SCHEMA_CLASSES = {
     "amazon": "GateModelSimulatorDeviceCapabilities",
     "aqt": "AqtDeviceCapabilities",
+    "braketeer": "GateModelSimulatorDeviceCapabilities",
     "d-wave": "DwaveDeviceCapabilities",
     "ionq": "IonqDeviceCapabilities",
     "iqm": "IqmDeviceCapabilities",
@@ -44,10 +47,11 @@ def _properties(arn: str) -> Any:
     return BraketSchemaBase.parse_raw_schema(_device(arn).capabilities)
 
 
-def test_every_device_of_the_sdk_is_there_and_no_other() -> None:
+def test_every_device_of_the_sdk_is_there_and_our_own() -> None:
     makers = [value for name, value in vars(Devices).items() if name.startswith("_") and isinstance(value, type)]
-    assert sorted(ARNS) == sorted(arn.value for maker in makers for arn in maker)
-    assert len(ARNS) == 29
+    assert sorted(ARNS) == sorted([STABILIZER, *(arn.value for maker in makers for arn in maker)])
+    assert len(ARNS) == 30
+    assert [device.arn for device in CATALOGUE if device.unlisted] == [STABILIZER]
 
 
 @pytest.mark.parametrize("arn", ARNS)
@@ -70,7 +74,7 @@ def test_a_qpu_is_labelled_as_none(arn: str) -> None:
 
 def test_statuses_before_the_operator_sets_any() -> None:
     statuses = {device.arn: device.default_status.value for device in CATALOGUE}
-    assert (statuses[SV1], statuses[DM1], statuses[TN1]) == ("ONLINE", "OFFLINE", "RETIRED")
+    assert (statuses[SV1], statuses[DM1], statuses[TN1]) == ("ONLINE", "ONLINE", "RETIRED")
     makers = [value for name, value in vars(Devices).items() if name.startswith("_") and isinstance(value, type)]
     for maker in makers:
         for member in maker:
@@ -107,21 +111,62 @@ def test_sv1_has_the_qubits_that_fit_twice_into_memory(memory: int, qubits: int)
 
 def test_sv1_says_what_it_takes() -> None:
     properties, limits = _properties(SV1), CATALOGUE.limits(SV1)
-    assert [action.value for action in properties.action] == ["braket.ir.openqasm.program"]
-    action = next(iter(properties.action.values()))
+    actions = {action.value: taken for action, taken in properties.action.items()}
+    assert set(actions) == limits.actions == ACTIONS
+    assert actions["braket.ir.openqasm.program_set"].maximumExecutables == 100
+    action = actions["braket.ir.openqasm.program"]
     assert {"cv", "gpi", "prx", "GPhase", "U"} <= set(action.supportedOperations)
     assert "braket_unitary_matrix" in action.supportedPragmas
     assert not set(action.supportedPragmas) & set(action.forbiddenPragmas)
     assert properties.service.shotsRange == (0, 100_000)
     assert properties.service.getTaskPollIntervalMillis == 20
-    assert limits.result_kinds_exact == {"expectation", "variance", "probability", "amplitude"}
+    assert limits.result_kinds_exact == {"expectation", "variance", "probability", "amplitude", "adjoint_gradient"}
     assert limits.result_kinds_sampled == {"expectation", "variance", "probability", "sample"}
     assert limits.operations == set(action.supportedOperations)
     assert limits.all_measured
+    assert (limits.noise, limits.max_density_qubits, limits.method) == (frozenset(), 0, "state")
+
+
+def test_dm1_says_what_it_takes() -> None:
+    properties, limits = _properties(DM1), CATALOGUE.limits(DM1)
+    assert {action.value for action in properties.action} == limits.actions == ACTIONS
+    action = properties.action["braket.ir.openqasm.program"]
+    assert not set(action.supportedPragmas) & set(action.forbiddenPragmas)
+    assert limits.noise == {*CHANNELS, "kraus"}
+    assert {f"braket_noise_{name}" for name in limits.noise - {"two_qubit_pauli_channel"}} < set(
+        action.supportedPragmas
+    )
+    assert limits.result_kinds_exact == {"expectation", "variance", "probability", "density_matrix"}
+    assert limits.result_kinds_sampled == {"expectation", "variance", "probability", "sample"}
+    assert (limits.max_qubits, limits.max_density_qubits) == (17, 14)
+    assert "up to 14 qubits" in properties.service.deviceDocumentation.summary
+
+
+def test_the_stabilizer_says_what_it_takes() -> None:
+    properties, limits = _properties(STABILIZER), CATALOGUE.limits(STABILIZER)
+    action = properties.action["braket.ir.openqasm.program"]
+    assert not {"t", "cv", "ccnot"} & set(action.supportedOperations)
+    assert {"h", "cnot", "rz", "ecr"} < set(action.supportedOperations)
+    assert limits.noise == {name for name in CHANNELS if "damping" not in name} - {"two_qubit_pauli_channel"}
+    assert limits.result_kinds_exact == {"expectation", "variance"}
+    assert (limits.max_qubits, limits.method, limits.all_measured) == (4096, "stabilizer", False)
+
+
+def test_tn1_says_what_it_takes() -> None:
+    properties, limits = _properties(TN1), CATALOGUE.limits(TN1)
+    assert properties.service.shotsRange == (1, 1000)
+    assert limits.result_kinds_exact == frozenset()
+    assert limits.result_kinds_sampled == {"expectation", "variance", "sample"}
+    assert (limits.max_qubits, limits.method, limits.noise) == (50, "tensor_network", frozenset())
+
+
+@pytest.mark.parametrize(("memory", "qubits"), [(0, 0), (GIB, 12), (17 * GIB, 14), (33 * GIB, 15), (2**60, 17)])
+def test_dm1_is_exact_as_far_as_memory_goes(memory: int, qubits: int) -> None:
+    assert most_density_qubits(memory) == qubits
 
 
 def test_only_computing_devices_have_limits_to_run_by() -> None:
-    assert CATALOGUE.computing_arns() == [SV1]
+    assert CATALOGUE.computing_arns() == [SV1, DM1, TN1, STABILIZER]
     assert _device(Devices.QuEra.Aquila.value).limits is None
     with pytest.raises(LookupError):
         CATALOGUE.limits("arn:aws:braket:::device/quantum-simulator/amazon/sv2")

@@ -13,37 +13,9 @@ from braketeer.quantum.circuit import Circuit, Gate, ProgramError
 from braketeer.quantum.engines import ENGINES, choose
 from braketeer.quantum.engines.amplitudes import apply, check_norm
 from braketeer.quantum.gates import GATES, gate_matrix, matrix_power
+from tests.unit.random_circuits import haar, random_gate, spread
 
 Array = NDArray[np.complex128]
-
-
-def haar(random: np.random.Generator, size: int) -> Array:
-    matrix, _ = np.linalg.qr(random.normal(size=(size, size)) + 1j * random.normal(size=(size, size)))
-    return np.asarray(matrix, dtype=np.complex128)
-
-
-def random_gate(random: np.random.Generator, qubits: int, widest: int = 4) -> Gate:
-    free = list(map(int, random.permutation(qubits)))
-    name = str(random.choice([*sorted(GATES), "unitary", "unitary", "gphase"]))
-    matrix = None
-    if name == "unitary":
-        width = int(random.integers(1, min(widest, qubits) + 1))
-        matrix = haar(random, 1 << width)
-    else:
-        width = GATES[name].qubits
-    if width > qubits:
-        return random_gate(random, qubits, widest)
-    parameters = () if matrix is not None else tuple(random.uniform(-7, 7, GATES[name].parameters))
-    controls = free[width : width + int(random.choice([0, 0, 0, 1, 1, 2, 3, qubits]))]
-    return Gate(
-        name,
-        tuple(free[:width]),
-        parameters,
-        tuple(controls),
-        tuple(int(state) for state in random.integers(0, 2, len(controls))),
-        float(random.choice([1, 1, 1, 1, -1, 2, -3, 0.5, 1.7, -0.25, 0])),
-        matrix,
-    )
 
 
 def full_matrix(gate: Gate, qubits: int) -> Array:
@@ -68,11 +40,6 @@ def full_matrix(gate: Gate, qubits: int) -> Array:
                 product = np.kron(product, part)
             total += entry * product
     return total
-
-
-def spread(qubits: int) -> list[Gate]:
-    """Gates that leave no amplitude at zero, so that every part of a following gate shows."""
-    return [Gate("u", (qubit,), (0.7 + qubit, 0.3 * qubit, 1.1)) for qubit in range(qubits)]
 
 
 def reference(circuit: Circuit) -> Array:

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
-from braketeer.domain.errors import ThrottlingException
+from braketeer.domain.errors import ThrottlingException, ValidationException
 from braketeer.work import programs
 from braketeer.work.programs import MOST_WAITING, SMALL, Turns, is_quick
 from braketeer.work.workers import Worker
 from tests.services import BELL, openqasm
+from tests.unit.programs_help import WIDE
 
 
 def test_a_small_flat_program_is_quick() -> None:
@@ -27,6 +29,7 @@ def test_a_small_flat_program_is_quick() -> None:
         "if (true) { }",
         "ctrl @ x q[0], q[1];",
         "pow(3) @ x q[0];",
+        "reset q[0];",
     ],
 )
 def test_a_word_that_repeats_something_is_not(word: str) -> None:
@@ -73,6 +76,10 @@ def test_every_gate_of_its_own_is_quick() -> None:
     source = f"OPENQASM 3.0;\nbit[20] b;\nqubit[20] q;\n{lines}b = measure q;\n"
     assert 3500 < len(openqasm(source)) < SMALL
     assert is_quick(openqasm(source))
+
+
+def test_a_set_of_programs_is_not() -> None:
+    assert not is_quick(json.dumps({"programs": [{"source": BELL}]}))
 
 
 @pytest.mark.parametrize("action", ["", "nonsense", "[]", "{}", '{"source": 3}'])
@@ -147,3 +154,32 @@ def test_who_leaves_the_line_leaves_the_worker(monkeypatch: pytest.MonkeyPatch) 
         await ask()
 
     asyncio.run(run())
+
+
+def test_a_register_of_thousands_is_not_read_here() -> None:
+    check = programs.ProgramCheck()
+    assert check.check_at_once(openqasm(BELL), WIDE, 10) is not None
+    assert check.check_at_once(openqasm(BELL), replace(WIDE, max_qubits=4096), 10) is None
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_wrong_with_a_set_is_told_wherever_it_is_read(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "is_quick", lambda _: not apart)
+    header = {"name": "braket.ir.openqasm.program_set", "version": "1"}
+    action = json.dumps({"braketSchemaHeader": header, "programs": [{"source": "qubit q; foo q;"}]})
+
+    async def checked() -> None:
+        check = programs.ProgramCheck()
+        try:
+            await check.check("account", action, replace(WIDE, actions=frozenset({header["name"]})), 10)
+        finally:
+            await check.close()
+
+    with pytest.raises(ValidationException) as refusal:
+        asyncio.run(checked())
+    assert refusal.value.members == {
+        "reason": "ProgramSetValidationFailed",
+        "programSetValidationFailures": [
+            {"programIndex": 0, "inputsIndex": 0, "errors": ["Unknown gate 'foo' (line 1, column 10)"]}
+        ],
+    }

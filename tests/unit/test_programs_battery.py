@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from braketeer.quantum.circuit import ProgramError
-from braketeer.quantum.programs import check_results, compile_program
+from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.executables import openqasm_executable
+from braketeer.quantum.programs import check_results
 from tests.unit.dense import distribution_of, state_of, value_of
-from tests.unit.programs_help import LIMITS, compiled
+from tests.unit.programs_help import LIMITS, WIDE, compiled
 
 BATTERY = json.loads((Path(__file__).parents[1] / "data" / "programs" / "battery.json").read_text())
-NOT_YET = {"l:reset mid", "r:adjoint", "s:partial measure", "s:noise bit_flip"}
 
 
-def is_not_yet(case: dict[str, Any]) -> bool:
-    return case["name"] in NOT_YET or case["name"][:2] in ("n:", "a:")
+def is_pure(case: dict[str, Any]) -> bool:
+    """Whether the tests' own simulator evaluates it: no noise, no gradient, no reset. The others are run as whole tasks
+    in test_quantum_tasks.py."""
+    return not any(word in case["source"] for word in ("braket noise", "adjoint_gradient", "reset"))
 
 
 def named(cases: list[dict[str, Any]]) -> Any:
@@ -31,10 +33,10 @@ def complex_array(value: Any) -> Any:
     return pairs[..., 0] + 1j * pairs[..., 1]
 
 
-@named([case for case in BATTERY if case["valid"] and not is_not_yet(case)])
+@named([case for case in BATTERY if case["valid"] and is_pure(case)])
 def test_program_means_what_it_says(case: dict[str, Any]) -> None:
     circuit = compiled(case["source"], case["inputs"])
-    check_results(circuit, LIMITS, case["shots"])
+    check_results(circuit, WIDE, case["shots"])
     expected = case["expected"]
     assert list(circuit.labels) == expected["qubits"]
     state = state_of(circuit)
@@ -54,13 +56,8 @@ def test_program_means_what_it_says(case: dict[str, Any]) -> None:
         assert distribution_of(circuit) == pytest.approx(expected["measurement_probabilities"], abs=1e-9)
 
 
-@named([case for case in BATTERY if case["valid"] and is_not_yet(case)])
-def test_what_is_not_done_yet_is_refused_by_name(case: dict[str, Any]) -> None:
-    with pytest.raises(ProgramError, match=r"not supported|all qubits in the program to be measured"):
-        check_results(compile_program(case["source"], case["inputs"], LIMITS), LIMITS, case["shots"])
-
-
+@pytest.mark.parametrize("limits", [LIMITS, WIDE], ids=["plain", "wide"])
 @named([case for case in BATTERY if not case["valid"]])
-def test_broken_program_is_refused(case: dict[str, Any]) -> None:
+def test_broken_program_is_refused(case: dict[str, Any], limits: Limits) -> None:
     with pytest.raises(ProgramError):
-        check_results(compile_program(case["source"], case["inputs"], LIMITS), LIMITS, case["shots"])
+        openqasm_executable(case["source"], case["inputs"] or {}, limits, case["shots"])

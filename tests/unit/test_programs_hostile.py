@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from braketeer.quantum.circuit import ProgramError
+from braketeer.quantum.executables import openqasm_executable
 from braketeer.quantum.programs import check_results, compile_program
-from tests.unit.programs_help import LIMITS
+from tests.unit.programs_help import LIMITS, WIDE
 
 DOUBLING = "gate g0 a { h a; }\n" + "".join(f"gate g{i} a {{ g{i - 1} a; g{i - 1} a; }}\n" for i in range(1, 41))
 FAN_OUT = "def f0() { int i = 1; }\n" + "".join(f"def f{i}() {{ {f'f{i - 1}();' * 10} }}\n" for i in range(1, 21))
@@ -88,6 +89,20 @@ HOSTILE = {
     "slashes": ("/" * 1_000_000, "uses no qubits"),
     "matrix": (f"#pragma braket unitary([[{'1,' * 5000}1]]) q[0]\n", "at most 8 qubits"),
     "matrix digits": (f"#pragma braket unitary([[{'1' * 5000}]]) q[0]\n", "more than 1000 characters"),
+    "array of bits": ("array[bit[4096], 90000] a;", "100000 elements"),
+    "array arguments": (
+        "def f(readonly array[int, #dim=1] a) { f(a); } array[int, 9] b; f(b);",
+        "nested deeper than 200 levels",
+    ),
+    "dimensions": ("array[int, 1, 1, 1, 1, 1, 1, 1, 1] a;", "one to seven dimensions"),
+    "kraus": ("#pragma braket noise kraus(" + "[[1,0],[0,1]]," * 300 + "[[1,0],[0,1]]) q[0]\n", "at most 256"),
+    "noise": ("#pragma braket noise bit_flip(" + "(" * 10_000 + ") q[0]\n", "nested"),
+    "gradient": (
+        "#pragma braket result adjoint_gradient expectation(" + "x(q[0]) + " * 20_000 + "x(q[0])) all\n",
+        "more than 10000 terms",
+    ),
+    "unread": ("while (true) { bit b = measure q[0]; h q[0]; }", "mid-circuit measurement"),
+    "switches": ("switch (1) { case 1 {" * 10_000, "nested"),
     "pragma": ("#pragma " + "(" * 100_000, "Unknown pragma"),
     "file": ("/etc/passwd.qasm", "Expected"),
     "names": ("int " + "a" * 1_000_000 + ";", "uses no qubits"),
@@ -102,6 +117,30 @@ def test_hostile_program_is_refused(name: str) -> None:
             compile_program(HEAD + body, {}, LIMITS, flat=flat)
         assert wanted in str(refusal.value)
         assert len(str(refusal.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("for int i in [0:200000] { reset q; }", "more than 300000 statements"),
+        ("while (true) { bit b = measure q[0]; h q[0]; }", "more than 300000 statements (line 3"),
+        ("bit b; b = measure q[0]; def f() { f(); } if (b == b) { f(); }", None),
+        ("output array[int, 100000] a;", "not an array"),
+        ("output bit[5000] b;", "size of bit is 1 to 4096"),
+        ("bit[4] b = measure q; array[int, 2] a; a[int(b) + 9] = 1;", None),
+        ("bit[4] b; for int i in [0:999] { b[i] = measure q[0]; reset q[0]; }", "out of range"),
+    ],
+)
+def test_hostile_program_on_a_device_that_goes_on_after_measurements(body: str, wanted: str | None) -> None:
+    """Where the program has looked at an outcome, only running it tells."""
+    if wanted is None:
+        found = openqasm_executable(HEAD + body, {}, WIDE, 10)
+        with pytest.raises(ProgramError, match=r"\(line 3, column"):
+            found.evaluate(10, 1, None)
+        return
+    with pytest.raises(ProgramError) as refusal:
+        openqasm_executable(HEAD + body, {}, WIDE, 10)
+    assert wanted in str(refusal.value)
 
 
 def test_a_text_is_never_a_file(tmp_path: object) -> None:

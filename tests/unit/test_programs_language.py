@@ -135,6 +135,55 @@ def test_statements(statements: str, value: float) -> None:
     assert angle("k", statements) == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    ("statements", "value"),
+    [
+        ("array[int, 3] a; a[1] = 4; k = a[1] + a[0];", 4),
+        ("def f(mutable array[int, 2] a) { a[0] = 7; } array[int, 2] b = {1, 2}; f(b); k = b[0];", 7),
+        ("def f(readonly array[int, #dim=2] a) -> int { return sizeof(a, 1); } array[int, 2, 5] b; k = f(b);", 5),
+        ("array[int, 2, 2] a = {{1, 2}, {3, 4}}; array[int, 2] c = a[0:1][1]; k = c[1] + a[1, 0];", 7),
+        ("array[int, 2, 2] a = {{1, 2}, {3, 4}}; a[0:1][0] = a[1]; k = a[0][0] * 10 + a[1][0];", 34),
+        ("array[int, 2, 2] a = {{1, 2}, {3, 4}}; a[0] = a[1]; a[1][0] = 9; k = a[0][0];", 3),
+        ("int[8] n = 5; k = n[0] + 2 * n[1] + 4 * n[2];", 5),
+        ("uint[4] n = 0; n[3] = 1; k = n;", 8),
+        ("int[4] n = 5; bit[2] b = n[{0, 1}]; k = int(b);", 2),
+        ('bit[4] b = "0000"; b[1:2] = "11"; k = int(b);', 6),
+        ('bit[4] b = "0110"; b[0] |= 1; k = int(b);', 14),
+        ("switch (2) { case 1, 2 { k = 5; } default { k = 6; } }", 5),
+        ('bit[2] b = "10"; switch (b) { case 2 { k = 5; } }', 5),
+        ("k = sizeof(aa) ; end;", 2),
+    ],
+)
+def test_arrays_and_bits(statements: str, value: int) -> None:
+    before = "int[32] k = 0; array[int, 2] aa = {1, 2};" + statements.replace("end;", "")
+    assert angle("k", before=before) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("def f(readonly array[int, 2] a) { a[0] = 1; } array[int, 2] b; f(b);", "'a' cannot be assigned to"),
+        ("def f(mutable array[int, 2] a) { } array[int, 3] b; f(b);", "does not fit the argument 'a'"),
+        ("def f(mutable array[int, 2] a) { } array[float, 2] b; f(b);", "does not fit the argument 'a'"),
+        ("def f(mutable array[int, #dim=2] a) { } array[int, 3] b; f(b);", "does not fit the argument 'a'"),
+        ("def f(mutable array[int, 2] a) { } const array[int, 2] b = {1, 2}; f(b);", "'b' cannot be changed"),
+        ("def f(mutable array[int, 2] a) { } f(1);", "is an array with values, by name"),
+        ("def f(mutable int a) { }", "Expected 'array'"),
+        ("array[int, 2] a; array[int, 1] b = {1}; a[0:1] = b;", "Expected 2 elements"),
+        ("array[int, 2] a; a[0][0] = 1;", "cannot be indexed so"),
+        ("int n = 3; bit b = n[0];", "numbers of a declared width"),
+        ("int[4] n = 3; n[0:1] = 1;", "Only single bits"),
+        ("int[4] n = 3; n[4] = 1;", "out of range"),
+        ("switch (1.5) { case 1 { } }", "A switch is on a whole number"),
+        ("int k = 1 + measure q[0];", "A measurement is assigned or returned as it stands"),
+    ],
+)
+def test_mistakes_with_arrays_and_bits(body: str, wanted: str) -> None:
+    message = refusal(HEAD + body)
+    assert wanted in message
+    assert "(line 3, column" in message
+
+
 def test_subroutines_act_on_qubits() -> None:
     body = """
     def f(qubit a, qubit[2] r, angle t) { rx(t) a; cnot r[0], r[1]; for int i in [0:1] { h r[i]; } }
@@ -175,6 +224,11 @@ def test_qubits_by_index_range_set_and_alias(place: str, labels: tuple[int, ...]
     head = "OPENQASM 3; qubit[6] q; qubit[2] r; qubit one; let a = q[1:3]; let both = a ++ q[5];"
     circuit = compiled(f"{head} h {place};")
     assert [circuit.labels[gate.targets[0]] for gate in circuit.gates] == list(labels)
+
+
+def test_the_end_is_the_end_wherever_it_stands() -> None:
+    for body in ("end;", "if (true) { end; }", "def f() { for int i in [0:3] { end; } } f();", "{ { end; } }"):
+        assert gates(f"x q[0]; {body} h q[0];") == [Gate("x", (0,))]
 
 
 def test_only_used_qubits_count() -> None:
@@ -218,25 +272,23 @@ def test_measurements_in_the_order_of_their_bits() -> None:
         ("b[0] = measure q[0]; h q[0];", "mid-circuit measurement"),
         ("h q[0]; b[0] = measure q[0]; h q[0];", "mid-circuit measurement"),
         ("measure q[0]; cnot q[1], q[0];", "mid-circuit measurement"),
-        ("measure q[0]; measure q[0];", "measured twice is not supported"),
-        ("b[0] = measure q[0]; b[0] = measure q[1];", "two measurements is not supported"),
+        ("measure q[0]; measure q[0];", "is measured twice"),
         ("b[0] = measure q[0]; if (b[0]) { x q[1]; }", "outcome of a measurement"),
         ("b[0] = measure q[0]; if (b == 1) { x q[1]; }", "outcome of a measurement"),
         ("b = measure q[0];", "1 qubits are measured into 3 bits"),
         ("b[3] = measure q[0];", "out of range"),
         ("int k; k = measure q[0];", "holds no bits"),
         ("z9 = measure q[0];", "not a variable"),
-        ("reset q[0];", "reset is not supported yet"),
-        ("delay[10ns] q[0];", "delay is not supported yet"),
-        ("output float f;", "Output variables are not supported yet"),
-        ("complex[float] z;", "Complex variables are not supported yet"),
-        ("duration d;", "Durations are not supported yet"),
-        ("extern f(int) -> int;", "extern is not supported yet"),
-        ("defcal h q { }", "(defcal) are not supported yet"),
-        ("box[10ns] { h q[0]; }", "duration are not supported yet"),
-        ("def f(readonly array[int, 2] a) { }", "Array arguments are not supported yet"),
-        ("def f(qubit a) -> bit { return measure a; }", "Returning a measurement is not supported yet"),
-        ("#pragma braket noise bit_flip(0.1) q[0]\n", "noise is not supported on arn:aws:braket"),
+        ("reset q[0];", "reset is not supported on arn:aws:braket"),
+        ("delay[10ns] q[0];", "delay is not supported"),
+        ("output float f;", "Output variables are not supported on arn:aws:braket"),
+        ("complex[float] z;", "Complex variables are not supported"),
+        ("duration d;", "Durations are not supported"),
+        ("extern f(int) -> int;", "extern is not supported"),
+        ("defcal h q { }", "(defcal) are not supported"),
+        ("box[10ns] { h q[0]; }", "duration are not supported"),
+        ("def f(array[int, 2] a) { }", "An array argument is readonly or mutable"),
+        ("#pragma braket noise bit_flip(0.1) q[0]\n", "noise bit_flip is not supported on arn:aws:braket"),
     ],
 )
 def test_what_is_not_supported_is_said_by_name(body: str, wanted: str) -> None:

@@ -85,7 +85,11 @@ def test_registers_and_aliases_are_targets() -> None:
         ('amplitude "02"', 'a state such as "01"'),
         ('amplitude "0"', "one digit for each of the 2 qubits"),
         ('amplitude "00",', 'a state such as "01"'),
-        ("adjoint_gradient expectation(x(q[1])) all", "adjoint_gradient is not supported yet"),
+        ("adjoint_gradient x(q[1]) all", "Expected 'expectation'"),
+        ("adjoint_gradient expectation(x all) all", "needs the qubits of each"),
+        ("adjoint_gradient expectation(2 x(q[1])) all", "Expected '*'"),
+        ("adjoint_gradient expectation(1e999 * x(q[1])) all", "must be finite"),
+        ("adjoint_gradient expectation(x(q[1])) q", "'q' is not"),
     ],
 )
 def test_mistakes(pragma: str, wanted: str) -> None:

@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,15 @@ from braket.task_result import GateModelTaskResult
 from braket.tasks import GateModelQuantumTaskResult
 from scipy.stats import chisquare
 
-from braketeer.quantum import Limits, Outcome, ProgramError, TaskDescription, prepare, run
+from braketeer.quantum import Outcome, ProgramError, TaskDescription, prepare, run
 from braketeer.quantum.engines import ENGINES
-from braketeer.quantum.gates import GATES
+from braketeer.quantum.programs import JAQCD, OPENQASM, PROGRAM_SET
+from tests.unit.programs_help import WIDE
 
 DATA = Path(__file__).parents[1] / "data"
 ARN = "arn:aws:braket:us-east-1:000000000000:quantum-task/6943633f-584d-4393-b507-262c168bf146"
-LIMITS = Limits(
-    device_arn="arn:aws:braket:::device/quantum-simulator/amazon/sv1",
-    max_qubits=22,
-    result_kinds_exact=frozenset(
-        {"probability", "expectation", "variance", "amplitude", "state_vector", "density_matrix"}
-    ),
-    result_kinds_sampled=frozenset({"probability", "expectation", "variance", "sample"}),
-    operations=frozenset(GATES),
-    all_measured=False,
-)
+#: A device that takes whatever a simulator of ours takes.
+LIMITS = replace(WIDE, max_qubits=22, actions=frozenset({OPENQASM, PROGRAM_SET, JAQCD}))
 
 
 def action(source: str, inputs: dict[str, Any] | None = None) -> str:
@@ -71,14 +65,12 @@ def difference(a: Any, b: Any) -> float:
 # ------------------------------------------------------------------------------------------------ our battery
 
 BATTERY = {case["name"]: case for case in json.loads((DATA / "programs" / "battery.json").read_text())}
-#: Not on this kind of device, by design: adjoint gradients and noise.
-REFUSED = ["r:adjoint", "s:noise bit_flip"]
-EXACT = [name for name in BATTERY if name[:2] in ("g:", "m:", "p:", "r:") and name not in REFUSED]
-SHOTS = [name for name in BATTERY if name[:2] == "s:" and name not in REFUSED]
+EXACT = [name for name, case in BATTERY.items() if case["valid"] and not case["shots"]]
+SHOTS = [name for name, case in BATTERY.items() if case["valid"] and case["shots"]]
 
 
 def test_the_battery_is_whole() -> None:
-    assert (len(EXACT), len(SHOTS)) == (111, 14)
+    assert (len(EXACT), len(SHOTS)) == (151, 15)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -118,12 +110,6 @@ def test_shots(name: str) -> None:
             assert len(one["value"]) == shots
         else:
             assert difference(one["value"], other["value"]) < 0.15
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_the_device_has_not_is_refused(name: str) -> None:
-    with pytest.raises(ProgramError):
-        prepare(action(BATTERY[name]["source"], BATTERY[name]["inputs"]), LIMITS, BATTERY[name]["shots"])
 
 
 # ------------------------------------------------------------------------------------------------ QASMBench, SV1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from braketeer.quantum.circuit import Circuit, Observable, ProgramError, ResultType
 from braketeer.quantum.results.exact import exact_values, moments
 from braketeer.quantum.results.observables import factor_matrix
-from braketeer.quantum.results.paulis import pauli_expectation
+from braketeer.quantum.results.paulis import pauli_expectations
 from braketeer.quantum.results.probabilities import probabilities
 
 Array = NDArray[np.complex128]
@@ -57,7 +57,7 @@ def test_moments_of_random_observables() -> None:
         qubits = int(random.integers(1, 7))
         state, observable = random_state(random, qubits), random_observable(random, qubits)
         matrix = dense(observable, qubits)
-        mean, square = moments(state, observable)
+        ((mean, square),) = moments(state, [observable])
         assert abs(mean - np.vdot(state, matrix @ state).real) < 1e-12
         assert abs(square - np.vdot(state, matrix @ matrix @ state).real) < 1e-11
 
@@ -67,9 +67,10 @@ def test_pauli_products_across_rows_of_a_larger_state() -> None:
     random = np.random.default_rng(2)
     state = random_state(random, 16)
     indices = np.arange(state.size)
-    for _ in range(40):
-        targets = random.permutation(16)[: int(random.integers(1, 6))]
-        letters = [(str(random.choice(list("xyzi"))), int(target)) for target in targets]
+    words, right = [], []
+    for _ in range(60):
+        targets = random.permutation(16)[: int(random.integers(0, 6))]
+        letters = [(str(random.choice(list("xyzzi"))), int(target)) for target in targets]
         image = state.copy()
         for letter, qubit in letters:
             bit = indices >> (15 - qubit) & 1
@@ -79,14 +80,27 @@ def test_pauli_products_across_rows_of_a_larger_state() -> None:
                 image = image[indices ^ 1 << (15 - qubit)]
             if letter == "y":
                 image = image * 1j
-        assert abs(pauli_expectation(state, letters) - np.vdot(state, image).real) < 1e-13
+        words.append(letters)
+        right.append(np.vdot(state, image).real)
+    # Those that flip the same bits are read together.
+    words += [[("x", 3), ("z", 7)], [("y", 3)], [("x", 3)]]
+    right += [pauli_expectations(state, [word])[0] for word in words[-3:]]
+    assert np.abs(np.subtract(pauli_expectations(state, words), right)).max() < 1e-13
+
+
+def test_more_qubits_than_are_read_together() -> None:
+    place = 0b101100111000111100001
+    state = np.zeros(2**21, dtype=np.complex128)
+    state[place] = 1j
+    found = pauli_expectations(state, [[("z", qubit)] for qubit in range(21)])
+    assert found == [1.0 - 2 * (place >> (20 - qubit) & 1) for qubit in range(21)]
 
 
 def test_wide_products_of_other_factors_on_a_larger_state() -> None:
     """17 touched qubits: beyond one piece of work."""
     state = np.full(2**18, 2**-9, dtype=np.complex128)
     sizes = [("h", (qubit,)) for qubit in range(17)]
-    mean, square = moments(state, Observable(tuple(sizes)))
+    ((mean, square),) = moments(state, [Observable(tuple(sizes))])
     assert abs(mean - np.sqrt(0.5) ** 17) < 1e-12
     assert abs(square - 1) < 1e-12
 

@@ -93,7 +93,7 @@ def entangled(results: list[ResultType]) -> Circuit:
 
 
 def shots_of(circuit: Circuit, shots: int, seed: int) -> NDArray[np.int64]:
-    rotated = Circuit(circuit.labels, circuit.gates + basis_rotations(circuit))
+    rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
     return draw(choose().evolve(rotated), shots, np.random.default_rng(seed))
 
 
@@ -112,7 +112,7 @@ def test_estimates_tend_to_the_exact_values(factors: tuple[tuple[str | Matrix, t
     circuit = entangled(kinds)
     shots = 40_000
     mean, variance, samples = sampled_values(circuit, shots_of(circuit, shots, 3))
-    exact, square = moments(choose().evolve(circuit), Observable(factors))
+    ((exact, square),) = moments(choose().evolve(circuit), [Observable(factors)])
     deviation = np.sqrt(max(square - exact**2, 0) / shots)
     assert abs(mean - exact) <= 4.5 * deviation + 1e-12
     assert mean == np.mean(samples)

@@ -10,12 +10,14 @@ from typing import Any
 import orjson
 
 from braketeer.devices import constructed, recorded, simulators
-from braketeer.devices.listed import LISTED, SV1, DeviceStatus, DeviceType, Listed
+from braketeer.devices.listed import DM1, LISTED, STABILIZER, SV1, TN1, DeviceStatus, DeviceType, Listed
 from braketeer.devices.prices import Prices, device_cost
 from braketeer.domain.spending import Price
 from braketeer.quantum.circuit import Limits
 
 OPENQASM = "braket.ir.openqasm.program"
+JAQCD = "braket.ir.jaqcd.program"
+_NOISE = "braket_noise_"
 
 
 class Catalogue:
@@ -93,7 +95,12 @@ class Device:
     @property
     def computes(self) -> bool:
         """Whether this version runs tasks of the device."""
-        return self.arn == SV1
+        return self.arn in (SV1, DM1, TN1, STABILIZER)
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether SearchDevices passes it over until the operator has switched it on."""
+        return self.listed.unlisted
 
     def is_in(self, region: str) -> bool:
         return self.region is None or self.region == region
@@ -136,10 +143,12 @@ class Device:
     @cached_property
     def limits(self) -> Limits | None:
         """What the quantum room may accept for this device; None where it takes no OpenQASM programs."""
-        action = self.document["action"].get(OPENQASM)
+        actions = self.document["action"]
+        action = actions.get(OPENQASM)
         if action is None:
             return None
         results = action["supportedResultTypes"]
+        noise = _noise(actions)
         return Limits(
             device_arn=self.arn,
             max_qubits=self.document["paradigm"]["qubitCount"],
@@ -147,7 +156,21 @@ class Device:
             result_kinds_sampled=frozenset(_kind(result["name"]) for result in results if result["maxShots"] > 0),
             operations=frozenset(action["supportedOperations"]),
             all_measured=action.get("requiresAllQubitsMeasurement", False),
+            noise=noise,
+            max_density_qubits=simulators.most_density_qubits(self.task_memory_bytes) if noise else 0,
+            method="stabilizer" if self.arn == STABILIZER else "tensor_network" if self.arn == TN1 else "state",
+            dynamic=self.arn in (SV1, DM1),
+            actions=frozenset(actions),
         )
+
+
+def _noise(actions: dict[str, Any]) -> frozenset[str]:
+    """The channels of OpenQASM's pragmas and the one that JAQCD alone has."""
+    pragmas = actions[OPENQASM].get("supportedPragmas") or ()
+    found = {name.removeprefix(_NOISE) for name in pragmas if name.startswith(_NOISE)}
+    if "multi_qubit_pauli_channel" in actions.get(JAQCD, {}).get("supportedOperations", ()):
+        found.add("two_qubit_pauli_channel")
+    return frozenset(found)
 
 
 def _kind(name: str) -> str:

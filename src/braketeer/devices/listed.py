@@ -1,4 +1,4 @@
-"""The devices that the SDK's ``Devices`` enum names (amazon-braket-sdk 1.127.5): where they live, and their state."""
+"""The devices that the SDK's ``Devices`` enum names (amazon-braket-sdk 1.127.5), and our own: places and states."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Listed:
     """One line of the list. ``region`` is None for simulators, which are in every region.
 
     Old QPUs whose ARN names no region have the one they were reached in. ``document`` is a file of documents/, None
-    where none was recorded (see constructed.py).
+    where none was recorded (see constructed.py). ``unlisted`` devices show up in SearchDevices once the operator has
+    switched them on; GetDevice and tasks know them always.
     """
 
     arn: str
@@ -37,6 +38,7 @@ class Listed:
     status: DeviceStatus
     region: str | None
     document: str | None = None
+    unlisted: bool = False
 
 
 def _qpu(
@@ -52,11 +54,13 @@ _ONLINE, _OFFLINE, _RETIRED = DeviceStatus.ONLINE, DeviceStatus.OFFLINE, DeviceS
 SV1 = _SIMULATOR + "sv1"
 TN1 = _SIMULATOR + "tn1"
 DM1 = _SIMULATOR + "dm1"
+STABILIZER = "arn:aws:braket:::device/quantum-simulator/braketeer/stabilizer"
 
 LISTED = (
     Listed(SV1, "SV1", "Amazon Braket", _ONLINE, None, "sv1-2022-06-22.json"),
-    Listed(DM1, "DM1", "Amazon Braket", _OFFLINE, None, "dm1.constructed.json"),
+    Listed(DM1, "DM1", "Amazon Braket", _ONLINE, None, "dm1.constructed.json"),
     Listed(TN1, "TN1", "Amazon Braket", _RETIRED, None, "tn1.constructed.json"),
+    Listed(STABILIZER, "stabilizer", "Braketeer", _ONLINE, None, "sv1-2022-06-22.json", unlisted=True),
     _qpu("eu-north-1", "aqt/Ibex-Q1", "AQT", _OFFLINE),
     _qpu("eu-north-1", "iqm/Garnet", "IQM", _OFFLINE, "garnet-2026-05-05.json"),
     _qpu("eu-north-1", "iqm/Emerald", "IQM", _OFFLINE, "emerald-2025-11-06.json"),

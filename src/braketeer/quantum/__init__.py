@@ -10,12 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from braketeer.quantum.circuit import Limits, ProgramError
-from braketeer.quantum.tasks import Outcome, Prepared, TaskDescription
+from braketeer.quantum.tasks import Outcome, Prepared, ProgramSetError, SetFailure, TaskDescription
 
 if TYPE_CHECKING:
     from braketeer.quantum.compute import prepare, run
 
-__all__ = ["Limits", "Outcome", "Prepared", "ProgramError", "TaskDescription", "prepare", "run"]
+__all__ = [
+    "Limits",
+    "Outcome",
+    "Prepared",
+    "ProgramError",
+    "ProgramSetError",
+    "SetFailure",
+    "TaskDescription",
+    "prepare",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,14 +7,18 @@ significant bit of an index.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:  # the service imports this module for its types and must not load numpy
     import numpy as np
     from numpy.typing import NDArray
 
 Matrix: TypeAlias = "NDArray[np.complex128]"
+
+#: For each parameter of a gate, the inputs of the program that it depends on, each with the slope d(angle)/d(input).
+Slopes: TypeAlias = "tuple[tuple[tuple[str, float], ...], ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Gate:
     with a ``matrix`` of shape (2^k, 2^k) on ``targets`` (first target most significant), k = len(targets) >= 0
     (k = 0 is a phase: gphase). ``controls`` are further control qubits, ``control_states`` the 0/1 each must have.
     ``power`` is the exponent of the gate under its controls; -1 is the inverse, fractions are principal powers.
+    ``slopes`` says how the angles move with the inputs, one entry a parameter, or is empty where nobody asked (only
+    adjoint gradients do): ``rx(2 * a + b)`` has ``((("a", 2.0), ("b", 1.0)),)``.
     """
 
     name: str
@@ -35,6 +41,24 @@ class Gate:
     control_states: tuple[int, ...] = ()
     power: float = 1.0
     matrix: Matrix | None = None
+    slopes: Slopes = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A noise channel on compact qubits: rho becomes the sum of K rho K* over its Kraus operators K.
+
+    ``operators`` has shape (number of operators, 2^k, 2^k) for k targets, the first most significant. ``name`` and
+    ``parameters`` are Braket's (``bit_flip`` and its probability ...); made by :func:`braketeer.quantum.noise.noise`.
+    """
+
+    name: str
+    targets: tuple[int, ...]
+    parameters: tuple[float, ...]
+    operators: Matrix
+
+
+Operation: TypeAlias = Gate | Noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +75,15 @@ class Observable:
 
 @dataclass(frozen=True, slots=True)
 class ResultType:
-    """A result asked for: ``kind`` is probability, expectation, variance, sample, amplitude, state_vector or
-    density_matrix (the last two with ``targets`` None or the qubits kept).
+    """A result asked for: ``kind`` is probability, expectation, variance, sample, amplitude, state_vector,
+    density_matrix (the last two with ``targets`` None or the qubits kept) or adjoint_gradient.
 
     ``targets`` is None where the pragma names no qubit (``all`` or nothing): probability of all qubits, or an
     observable measured on each qubit in turn. ``specification`` is the ``type`` object as it stands in a result
     document (labels, not compact indices), as the SDK's ``to_ir()`` writes it.
+
+    An adjoint gradient has ``terms``, a sum of coefficients times observables, and ``parameters``, the inputs to
+    differentiate by (those of them that no gate depends on have the derivative 0).
     """
 
     kind: str
@@ -64,21 +91,35 @@ class ResultType:
     targets: tuple[int, ...] | None = None
     observable: Observable | None = None
     states: tuple[str, ...] = ()
+    terms: tuple[tuple[float, Observable], ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Circuit:
-    """A bound circuit. ``measured`` are the compact qubits of explicit ``measure`` statements in the order of their
-    classical bits, or None where the program has none (then every qubit is measured when shots > 0)."""
+    """A bound circuit: gates and noise in order.
+
+    ``measured`` are the compact qubits of explicit ``measure`` statements in the order of their classical bits, or None
+    where the program has none (then every qubit is measured when shots > 0).
+    """
 
     labels: tuple[int, ...]
-    gates: list[Gate]
+    operations: Sequence[Operation]
     results: list[ResultType] = field(default_factory=list)
     measured: tuple[int, ...] | None = None
 
     @property
     def qubit_count(self) -> int:
         return len(self.labels)
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The operations that are gates."""
+        return [operation for operation in self.operations if isinstance(operation, Gate)]
+
+    @property
+    def is_noisy(self) -> bool:
+        return any(isinstance(operation, Noise) for operation in self.operations)
 
 
 class ProgramError(Exception):
@@ -96,8 +137,14 @@ class Limits:
 
     ``operations`` are gate names (compared without regard to case; ``unitary`` needs no mention).
     ``result_kinds_exact`` and ``result_kinds_sampled`` are the result types allowed with shots = 0 and shots > 0.
+    ``noise`` are the names of the noise channels it takes; none where it computes state vectors only.
+    ``method`` is how it computes: ``state`` (vectors and density matrices), ``stabilizer`` (Clifford circuits only) or
+    ``tensor_network`` (little entanglement only).
+    ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
-    requiresAllQubitsMeasurement).
+    requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
+    outcomes; the rule of ``all_measured`` is not for those that do. ``actions`` are the schema names of the kinds of
+    programs it takes; a program set has at most ``most_executables`` and ``most_set_shots`` in all.
     """
 
     device_arn: str
@@ -107,3 +154,10 @@ class Limits:
     operations: frozenset[str]
     most_gates: int = 1_000_000
     all_measured: bool = True
+    noise: frozenset[str] = frozenset()
+    max_density_qubits: int = 0
+    method: Literal["state", "stabilizer", "tensor_network"] = "state"
+    dynamic: bool = False
+    actions: frozenset[str] = frozenset({"braket.ir.openqasm.program"})
+    most_executables: int = 100
+    most_set_shots: int = 200_000

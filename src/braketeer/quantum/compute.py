@@ -10,39 +10,60 @@ from collections import OrderedDict
 from hashlib import sha256
 from math import ceil
 from time import perf_counter
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from braketeer.quantum.circuit import Circuit, Limits, ProgramError
-from braketeer.quantum.engines import choose
-from braketeer.quantum.memory import memory_bytes
-from braketeer.quantum.programs import check_results, compile_program, read_action
+from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.executables import Executable, checked_executable, openqasm_executable
+from braketeer.quantum.program_sets import ProgramSet, read_program_set
+from braketeer.quantum.programs import JAQCD, PROGRAM_SET, compile_jaqcd, read_action
 from braketeer.quantum.results.document import TaskFacts, check_action_text, result_document
-from braketeer.quantum.results.exact import exact_values
-from braketeer.quantum.results.observables import basis_rotations
-from braketeer.quantum.results.sampled import measurement_bits, sampled_values
-from braketeer.quantum.results.sampling import draw
+from braketeer.quantum.results.set_document import ProgramOutcome, set_document
 from braketeer.quantum.tasks import Outcome, Prepared, TaskDescription
 
 
 def prepare(action: str, limits: Limits, shots: int) -> Prepared:
-    """Parse and check a task's action for a device. Raises ProgramError saying what and where."""
-    action_type, circuit = _compiled(action, limits, shots)
-    return Prepared(action_type, circuit.qubit_count, memory_bytes(circuit, shots))
+    """Parse and check a task's action for a device. Raises ProgramError saying what and where; ProgramSetError, which
+    is one, names each program and row of inputs that is wrong."""
+    action_type, read = _compiled(action, limits, shots)
+    if isinstance(read, ProgramSet):
+        executables = read.executables
+        memory = max(executable.memory_bytes(read.shots) for executable in executables) + _BYTES_A_SHOT * shots
+        width = max(executable.circuit.qubit_count for executable in executables)
+        return Prepared(action_type, width, memory, len(read.programs), len(executables))
+    return Prepared(action_type, read.circuit.qubit_count, read.memory_bytes(shots))
 
 
 def run(task: TaskDescription) -> Outcome:
-    """Compute a task. Raises ProgramError where the program or the engine cannot; never gives half a result."""
+    """Compute a task. Raises ProgramError where the program or the engine cannot; never gives half a result, except
+    that executables of a program set may fail one by one: the document says which and why."""
     begin = perf_counter()
-    _, circuit = _compiled(task.action, task.limits, task.shots)
-    try:
-        values, measured, bits = _shots(task, circuit) if task.shots else _exact(task, circuit)
-    except MemoryError as error:
-        raise ProgramError(f"{circuit.qubit_count} qubits need more memory than the worker has: {error}") from error
+    _, read = _compiled(task.action, task.limits, task.shots)
+    if isinstance(read, ProgramSet):
+        return _run_set(task, read, begin)
+    evaluated = read.evaluate(task.shots, task.seed, task.engine)
+    facts = _facts(task, begin)
+    types = [
+        (result.specification, value) for result, value in zip(read.circuit.results, evaluated.values, strict=True)
+    ]
+    document = result_document(facts, types, evaluated.measured, evaluated.bits, evaluated.outputs)
+    return Outcome(document, task.shots or None, facts.ended_at_ms, facts.execution_ms)
+
+
+def _run_set(task: TaskDescription, programs: ProgramSet, begin: float) -> Outcome:
+    outcomes = [
+        ProgramOutcome(program.document, found)
+        for program, found in zip(programs.programs, programs.evaluate(task.seed, task.engine), strict=True)
+    ]
+    problems = [each for outcome in outcomes for each in outcome.executables if isinstance(each, ProgramError)]
+    done = len(programs.executables) - len(problems)
+    facts = _facts(task, begin)
+    document = set_document(facts, outcomes, programs.shots)
+    failure = None if done else f"No executable of the program set could be run; the first: {problems[0]}"
+    return Outcome(document, programs.shots * done, facts.ended_at_ms, facts.execution_ms, failure)
+
+
+def _facts(task: TaskDescription, begin: float) -> TaskFacts:
     elapsed_ms = (perf_counter() - begin) * 1000
-    facts = TaskFacts(
+    return TaskFacts(
         task.task_arn,
         task.device_arn,
         task.shots,
@@ -52,49 +73,36 @@ def run(task: TaskDescription) -> Outcome:
         task.started_at_ms + ceil(elapsed_ms),
         ceil(elapsed_ms),  # never 0: the SDK's Tracker takes that for "not known"
     )
-    types = [(result.specification, value) for result, value in zip(circuit.results, values, strict=True)]
-    document = result_document(facts, types, measured, bits)
-    return Outcome(document, task.shots or None, facts.ended_at_ms, facts.execution_ms)
 
 
-_Computed = tuple[list[Any], list[int], NDArray[np.uint8] | None]
-
-
-def _exact(task: TaskDescription, circuit: Circuit) -> _Computed:
-    return exact_values(circuit, choose(task.engine).evolve(circuit)), [], None
-
-
-def _shots(task: TaskDescription, circuit: Circuit) -> _Computed:
-    rotated = Circuit(circuit.labels, circuit.gates + basis_rotations(circuit))
-    indices = draw(choose(task.engine).evolve(rotated), task.shots, np.random.default_rng(task.seed))
-    measured = range(circuit.qubit_count) if circuit.measured is None else circuit.measured
-    bits = measurement_bits(indices, measured, circuit.qubit_count)
-    return sampled_values(circuit, indices), [circuit.labels[qubit] for qubit in measured], bits
-
-
+_BYTES_A_SHOT = 200
 _MOST_KEPT = 32
 _LONGEST_KEPT = 1 << 18
-_MOST_GATES_KEPT = 20_000
-_kept: OrderedDict[tuple[bytes, Limits, int], tuple[str, Circuit]] = OrderedDict()
+_MOST_OPERATIONS_KEPT = 20_000
+_kept: OrderedDict[tuple[bytes, Limits, int], tuple[str, Executable | ProgramSet]] = OrderedDict()
 
 
-def _compiled(action: str, limits: Limits, shots: int) -> tuple[str, Circuit]:
-    """The action's type and checked circuit; the last few small ones are kept, as a task is prepared and then run."""
+def _compiled(action: str, limits: Limits, shots: int) -> tuple[str, Executable | ProgramSet]:
+    """The action's type and what is to be run; the last few small ones are kept, as a task is prepared, then run."""
     key = (sha256(action.encode("utf-8", "surrogatepass")).digest(), limits, shots)
     if key in _kept:
         _kept.move_to_end(key)
         return _kept[key]
-    compiled = _compile(action, limits, shots)
-    if len(action) <= _LONGEST_KEPT and len(compiled[1].gates) <= _MOST_GATES_KEPT:
+    check_action_text(action)
+    action_type, read = compiled = _compile(action, limits, shots)
+    executables = read.executables if isinstance(read, ProgramSet) else [read]
+    operations = sum(len(executable.circuit.operations) for executable in executables)
+    if len(action) <= _LONGEST_KEPT and operations <= _MOST_OPERATIONS_KEPT:
         _kept[key] = compiled
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
-    return compiled
+    return action_type, read
 
 
-def _compile(action: str, limits: Limits, shots: int) -> tuple[str, Circuit]:
-    check_action_text(action)
-    read = read_action(action)
-    circuit = compile_program(read.source, read.inputs, limits)
-    check_results(circuit, limits, shots)
-    return read.type, circuit
+def _compile(action: str, limits: Limits, shots: int) -> tuple[str, Executable | ProgramSet]:
+    read = read_action(action, limits.actions)
+    if read.type == PROGRAM_SET:
+        return read.type, read_program_set(read.raw, limits, shots)
+    if read.type == JAQCD:
+        return read.type, checked_executable(compile_jaqcd(read.raw, limits, exact=shots == 0), limits, shots)
+    return read.type, openqasm_executable(read.source, read.inputs, limits, shots)

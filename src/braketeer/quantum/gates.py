@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,41 @@ def matrix_power(matrix: Matrix, power: float) -> Matrix:
     phases = np.angle(values)
     phases[phases < _EPSILON - math.pi] = math.pi  # -1 with a rounding error below the cut is still -1
     return np.asarray((vectors * np.exp(1j * phases * power)) @ vectors.conj().T, dtype=np.complex128)
+
+
+def gate_derivative(gate: Gate, parameter: int) -> Matrix:
+    """The derivative of :func:`resolved_matrix` by one angle of a gate of :data:`GATES`."""
+
+    def moved(by: float) -> Matrix:
+        angles = list(gate.parameters)
+        angles[parameter] += by
+        return gate_matrix(gate.name, angles)
+
+    # Entries are waves exp(i w angle) with w of 0, 1/2 or 1, for which these two differences add up exactly.
+    far, near = moved(math.pi) - moved(-math.pi), moved(math.pi / 2) - moved(-math.pi / 2)
+    derivative = near / 2 + (1 - math.sqrt(2)) / 4 * far
+    return derivative if gate.power == 1 else _power_derivative(gate, derivative)
+
+
+def _power_derivative(gate: Gate, derivative: Matrix) -> Matrix:
+    """By the divided differences of z -> z^power in the eigenbasis (Daleckii and Krein)."""
+    values, vectors = diagonalised(gate_matrix(gate.name, gate.parameters))
+    powers = np.diagonal(vectors.conj().T @ resolved_matrix(gate) @ vectors)
+    gaps = values[:, None] - values[None, :]
+    apart = np.abs(gaps) > 1e-7
+    tangents = np.broadcast_to(gate.power * powers / values, gaps.shape)
+    ratios = np.where(apart, (powers[:, None] - powers[None, :]) / np.where(apart, gaps, 1), tangents)
+    return np.asarray(vectors @ (ratios * (vectors.conj().T @ derivative @ vectors)) @ vectors.conj().T)
+
+
+def inverse(gate: Gate) -> Gate:
+    """The gate that undoes ``gate``, a named one where there is one."""
+    if gate.matrix is None and gate.power == 1:
+        if gate.name in _NEGATED:
+            return replace(gate, parameters=tuple(-angle for angle in gate.parameters), slopes=())
+        if gate.name in _UNDONE_BY:
+            return replace(gate, name=_UNDONE_BY[gate.name])
+    return replace(gate, power=-gate.power, slopes=())
 
 
 def resolved_matrix(gate: Gate) -> Matrix:
@@ -173,6 +208,16 @@ _MATRICES: dict[str, Callable[..., list[list[complex]]]] = {
     "ccnot": lambda: _permuted(0, 1, 2, 3, 4, 5, 7, 6),
     "cswap": lambda: _permuted(0, 1, 2, 3, 4, 6, 5, 7),
 }
+
+
+#: Gates that their negated angles undo.
+_NEGATED = frozenset(
+    {"gphase", "rx", "ry", "rz", "phaseshift", "xx", "yy", "zz", "xy"}
+    | {"cphaseshift", "cphaseshift00", "cphaseshift01", "cphaseshift10"}
+)
+#: Gates that another of the table undoes.
+_UNDONE_BY = {name: name for name in ("i", "h", "x", "y", "z", "cnot", "cy", "cz", "swap", "ccnot", "cswap", "ecr")}
+_UNDONE_BY |= {"s": "si", "si": "s", "t": "ti", "ti": "t", "v": "vi", "vi": "v"}
 
 
 def _signature(build: Callable[..., list[list[complex]]]) -> Signature:

@@ -3,7 +3,8 @@
     store.quantum_tasks.add           (services/braket/quantum_tasks.py: the row is on disk, the client has its 201)
       -> _fill: claim                 QUEUED -> RUNNING under a lease, an attempt number on it
       -> _compute: quantum.run        in a worker process that may die without harm
-      -> _complete: one transaction   the result object, if nobody has stored one, and COMPLETED
+      -> _complete: one transaction   the result object, if nobody has stored one, and COMPLETED (or FAILED: a program
+                                      set of which nothing could be run has a document too)
 
 Nothing here decides: the order is domain/queue.py's, the allowed changes are domain/lifecycles.py's.
 """
@@ -229,11 +230,12 @@ class Dispatcher:
             limits=self._catalogue.limits(claim.device_arn),
         )
         head, document = await run.worker.call("run", description)
-        return document, {name: head[name] for name in ("successful_shots", "execution_ms")}
+        return document, head
 
     async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, dict[str, Any]]) -> None:
-        """Store the result and say COMPLETED, in one transaction, if the claim still stands."""
+        """Store the result and end the task, in one transaction, if the claim still stands."""
         document, figures = outcome
+        ended = TaskStatus.COMPLETED if figures["failure_reason"] is None else TaskStatus.FAILED
         key = f"{claim.output_prefix}/results.json"  # to the letter what clients make of outputS3Directory
 
         def finish(transaction: Transaction, body: Content) -> bool:
@@ -250,7 +252,7 @@ class Dispatcher:
             stored = object_rows.insert_if_absent(
                 connection, claim.output_bucket, key, body, owner=claim.account, now_ms=now
             )
-            tasks.finish(connection, claim.id, TaskStatus.COMPLETED, now, **figures)
+            tasks.finish(connection, claim.id, ended, now, **figures)
             return stored
 
         await self._objects.store_with(claim.output_bucket, document, finish)

@@ -7,14 +7,16 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from importlib import import_module
+from typing import Any
 
 import orjson
 
 from braketeer import quantum
 from braketeer.domain.errors import ServiceUnavailableException, ThrottlingException, ValidationException
 from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.tasks import ProgramSetError
 from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
 SECONDS = 2.0
@@ -22,13 +24,30 @@ MEMORY_BYTES = 2 * 2**30
 SMALL = 4096
 MOST_GATES = 600  # of a program that is read in this process: a few milliseconds
 GATES_OF_A_MATRIX = 20  # so much longer than a gate does it take to look a matrix over
+WIDEST = 34  # qubits of a state vector: a statement on a register of thousands is as many gates
 CHECKERS = 2
 LONGEST_WAIT_SECONDS = 10.0
 MOST_WAITING = 100  # programs of one account: as many as the SDK's AwsQuantumTaskBatch creates at once
 
 # Words whose work is not bounded by the length of the text.
 _UNBOUNDED = frozenset(
-    ("for", "while", "gate", "def", "let", "pow", "ctrl", "negctrl", "array", "const", "if", "switch", "box")
+    (
+        "for",
+        "while",
+        "gate",
+        "def",
+        "let",
+        "pow",
+        "ctrl",
+        "negctrl",
+        "array",
+        "const",
+        "if",
+        "switch",
+        "box",
+        "reset",
+        "output",
+    )
 )
 _WORDS = re.compile(r"([^\W\d]\w*)(\s*\[)?")
 _REGISTERS = re.compile(r"\bqubit\s*(?:\[\s*(\d{1,9})\s*\]\s*)?\b([^\W\d]\w*)\s*;")
@@ -43,12 +62,14 @@ class ProgramCheck:
 
     def check_at_once(self, action: str, limits: Limits, shots: int) -> quantum.Prepared | None:
         """As ``check``, but None where reading the program is not a matter of milliseconds."""
-        if not is_quick(action):
+        if limits.max_qubits > WIDEST or not is_quick(action):
             return None
         try:
             return quantum.prepare(action, limits, shots)
+        except ProgramSetError as refusal:
+            raise _refusal(str(refusal), [failure.member() for failure in refusal.failures]) from refusal
         except ProgramError as refusal:
-            raise ValidationException(str(refusal)) from refusal
+            raise _refusal(str(refusal)) from refusal
 
     async def check(self, account: str, action: str, limits: Limits, shots: int) -> quantum.Prepared:
         """What a program of the account needs. ValidationException (naming line and column) where it cannot be run.
@@ -81,7 +102,7 @@ class ProgramCheck:
         try:
             head, _ = await worker.call("prepare", (action, limits, shots), SECONDS)
         except Refused as refusal:
-            raise ValidationException(str(refusal)) from refusal
+            raise _refusal(str(refusal), refusal.failures) from refusal
         except (TimeoutError, WorkerDied) as problem:
             raise ValidationException(
                 f"The program takes more than {SECONDS:.0f} s or {MEMORY_BYTES >> 30} GiB to read"
@@ -141,9 +162,17 @@ class Turns:
             del self._lines[account]
 
 
+def _refusal(message: str, failures: Sequence[dict[str, Any]] = ()) -> ValidationException:
+    """``failures`` are those of a program set, which the SDK shows."""
+    if not failures:
+        return ValidationException(message)
+    reason = "ProgramSetValidationFailed"
+    return ValidationException(message, reason=reason, programSetValidationFailures=list(failures))
+
+
 def is_quick(action: str) -> bool:
-    """Whether reading the action is a matter of milliseconds: it is short, no word in it repeats anything, and what it
-    says of whole registers is not much.
+    """Whether reading the action is a matter of milliseconds: it is short, no set, no word in it repeats anything, and
+    what it says of whole registers is not much.
 
     The words are looked for in the program as it will be read, after JSON's escapes are undone.
     """
@@ -153,7 +182,9 @@ def is_quick(action: str) -> bool:
         document = orjson.loads(action)
     except ValueError:
         return True  # refused at once
-    source = document.get("source") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "programs" in document:
+        return not isinstance(document, dict)
+    source = document.get("source")
     return not isinstance(source, str) or _is_little_work(source)
 
 

@@ -54,7 +54,8 @@ def _serve(request: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         return _OPERATIONS[operation](argument)
     except ProgramError as refusal:
-        return {"refused": str(refusal)}, b""
+        failures = [failure.member() for failure in getattr(refusal, "failures", ())]  # of a program set
+        return {"refused": str(refusal), "failures": failures}, b""
     except MemoryError:
         return {"refused": "The program needs more memory than this device has"}, b""
     except RecursionError:
@@ -79,7 +80,12 @@ def _prepare(argument: tuple[Any, ...]) -> tuple[dict[str, Any], bytes]:
 
 def _run(task: quantum.TaskDescription) -> tuple[dict[str, Any], bytes]:
     outcome = quantum.run(task)
-    return {"successful_shots": outcome.successful_shots, "execution_ms": outcome.execution_ms}, outcome.document
+    head = {
+        "successful_shots": outcome.successful_shots,
+        "execution_ms": outcome.execution_ms,
+        "failure_reason": outcome.failure,
+    }
+    return head, outcome.document
 
 
 _OPERATIONS: dict[str, Callable[[Any], tuple[dict[str, Any], bytes]]] = {"prepare": _prepare, "run": _run}

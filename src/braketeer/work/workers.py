@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -31,7 +32,14 @@ class WorkerNotStarted(Exception):
 
 
 class Refused(Exception):
-    """The program cannot be run; the text is meant for the client."""
+    """The program cannot be run; the text is meant for the client.
+
+    ``failures`` are those of a program set, as ValidationException's ``programSetValidationFailures`` has them.
+    """
+
+    def __init__(self, reason: str, failures: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(reason)
+        self.failures = list(failures)
 
 
 class Defect(Exception):
@@ -68,7 +76,7 @@ class Worker:
                 await self._end()
                 raise
         if "refused" in head:
-            raise Refused(head["refused"])
+            raise Refused(head["refused"], head.get("failures", ()))
         if "defect" in head:
             raise Defect(head["defect"])
         return head, body

@@ -18,14 +18,25 @@ Index = tuple[int | slice | EllipsisType, ...]
 
 #: More targets than this are beyond the engines' own dense gates.
 WIDEST_NATIVE = 4
+#: As for noise.
+WIDEST_NOISE = 2
 #: Elements that one small product of matrices may multiply, and its fewest columns as a power of two.
 _PRODUCT = 1 << 15
 _FEWEST_COLUMNS = 6
+
+_BITS = frozenset({0, 1})
 
 LARGEST_NORM_ERROR = 1e-6
 #: A given matrix may be this far from unitary (it was typed with so many digits); the nearest unitary is then meant.
 LARGEST_UNITARITY_ERROR = 1e-4
 _EXACT = 1e-12
+
+
+def zeros(qubits: int) -> State:
+    """All qubits in state 0."""
+    state = np.zeros(1 << qubits, dtype=np.complex128)
+    state[0] = 1
+    return state
 
 
 def apply(
@@ -87,11 +98,12 @@ def targets_first(
 def check_gate(gate: Gate, qubits: int) -> None:
     """Raise ProgramError where a gate cannot mean anything on that many qubits: the last guard before an engine."""
     touched = gate.targets + gate.controls
-    if len(set(touched)) != len(touched):
+    if len(touched) > 1 and len(set(touched)) != len(touched):
         raise ProgramError(f"the gate {gate.name!r} names one qubit twice")
-    if touched and not (min(touched) >= 0 and max(touched) < qubits):
-        raise ProgramError(f"the gate {gate.name!r} names a qubit outside the circuit")
-    if len(gate.control_states) != len(gate.controls) or not {0, 1}.issuperset(gate.control_states):
+    for qubit in touched:
+        if not 0 <= qubit < qubits:
+            raise ProgramError(f"the gate {gate.name!r} names a qubit outside the circuit")
+    if len(gate.control_states) != len(gate.controls) or not _BITS.issuperset(gate.control_states):
         raise ProgramError(f"the gate {gate.name!r} needs one control state, 0 or 1, for each control")
     if not (isfinite(gate.power) and all(map(isfinite, gate.parameters))):
         raise ProgramError(f"the gate {gate.name!r} has an angle or exponent that is not a finite number")
@@ -103,7 +115,7 @@ def check_gate(gate: Gate, qubits: int) -> None:
     signature = GATES.get(gate.name)
     if signature is None:
         raise ProgramError(f"there is no gate {gate.name!r}")
-    if (len(gate.parameters), len(gate.targets)) != (signature.parameters, signature.qubits):
+    if len(gate.parameters) != signature.parameters or len(gate.targets) != signature.qubits:
         raise ProgramError(f"the gate {gate.name!r} takes {signature.parameters} angles and {signature.qubits} qubits")
 
 

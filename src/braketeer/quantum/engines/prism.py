@@ -1,64 +1,145 @@
 """prism-q as the engine, through its circuit builder only.
 
 Its parser is never used, its backend always named and its seed always given: left to itself it may lose a global phase,
-turn to an approximate method, or reuse one seed for ever. Its states are little-endian, so qubit q is its qubit
-n-1-q and the exported state is in Braket's order.
+turn to an approximate method, or reuse one seed for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import product
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
-from prism_q import BackendKind, CircuitBuilder, PrismError, simulate
-from prism_q import Gate as PrismGate
+from numpy.typing import NDArray
+from prism_q import BackendKind, PrismError, Simulation, simulate
 
-from braketeer.quantum.circuit import Circuit, Gate, Matrix, ProgramError
-from braketeer.quantum.engines.amplitudes import (
-    WIDEST_NATIVE,
-    State,
-    apply,
-    check_gate,
-    check_norm,
-    target_matrix,
-)
-from braketeer.quantum.gates import diagonalised
+from braketeer.quantum.circuit import Circuit, Gate, Operation, ProgramError
+from braketeer.quantum.engines import adjoint, dense, prism_gradient
+from braketeer.quantum.engines.adjoint import Derivatives, Terms
+from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, State, apply, check_norm, target_matrix
+from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace
+from braketeer.quantum.engines.prism_gates import Translation, takes
 
-_SEED = 20_260_101  # nothing is drawn in a unitary evolution; an own seed all the same
+_SEED = 20_260_101  # where nothing is drawn; an own seed all the same
+_Answer = TypeVar("_Answer")
 
 
-def evolve(circuit: Circuit) -> State:
+def evolve(circuit: Circuit, before: State | None = None) -> State:
     """See :class:`braketeer.quantum.engines.Engine`."""
-    qubits = circuit.qubit_count
-    if qubits == 0:
-        raise ProgramError("the program has no qubits")
+    qubits = _checked(circuit)
     phase: complex = 1
-    state: State | None = None
-    builder = CircuitBuilder(qubits, 0)
+    state = before
+    translation = Translation(qubits)
     for gate in circuit.gates:
-        check_gate(gate, qubits)
         if not gate.targets and not gate.controls:
             phase *= complex(target_matrix(gate)[0, 0])
-        elif len(gate.targets) > WIDEST_NATIVE:
-            state = _run(builder, state)
-            apply(state, target_matrix(gate), gate.targets, gate.controls, gate.control_states)
-            builder = CircuitBuilder(qubits, 0)
+        elif takes(gate):
+            translation.add(gate)
         else:
-            _add(builder, gate, qubits - 1)
+            state = _vector(translation, state)
+            apply(state, target_matrix(gate), gate.targets, gate.controls, gate.control_states)
+            translation = Translation(qubits)
     if phase != 1:
-        builder.gate(PrismGate.unitary(np.diag([phase, phase])), [0])
-    state = _run(builder, state)
+        translation.phase(phase)
+    state = _vector(translation, state)
     check_norm(state)
     return state
 
 
-def _run(builder: CircuitBuilder, start: State | None) -> State:
+def evolve_density(circuit: Circuit) -> Density:
+    """See :class:`braketeer.quantum.engines.Engine`."""
+    qubits = _checked(circuit)
+    density: Density | None = None
+    translation = Translation(qubits)
+    for operation in circuit.operations:
+        if is_global_phase(operation):
+            continue
+        if takes(operation):
+            translation.add(operation)
+        else:
+            density = _matrix(translation, density, qubits)
+            apply_operation(density, operation)
+            translation = Translation(qubits)
+    density = _matrix(translation, density, qubits)
+    check_trace(density)
+    return density
+
+
+def trajectories(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """See :class:`braketeer.quantum.engines.Engine`."""
+    qubits = _checked(circuit)
+    translation = Translation(qubits, measured=True)
+    for operation in circuit.operations:
+        if len(operation.targets) > (WIDEST_NATIVE if isinstance(operation, Gate) else WIDEST_NOISE):
+            return dense.trajectories(circuit, shots, random)
+        if not is_global_phase(operation):
+            translation.add(operation)  # operators are completed here, which no number of shots could tell
+    simulation = simulation_of(translation, BackendKind.statevector(), int(random.integers(2**63)))
+    bits = guarded(lambda: simulation.shots(shots).shots)
+    if bits.shape != (shots, qubits):
+        raise ProgramError(f"the engine prism-q gave measurements of shape {bits.shape}: no result is given")
+    return bits @ (1 << np.arange(qubits - 1, -1, -1, dtype=np.int64))
+
+
+def gradient(circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
+    """See :class:`braketeer.quantum.engines.Engine`."""
+    _checked(circuit)
+    if not prism_gradient.can(circuit, terms):
+        return adjoint.gradient(circuit, terms, evolve)
+    return guarded(lambda: prism_gradient.gradient(circuit, terms))
+
+
+def _checked(circuit: Circuit) -> int:
+    qubits = circuit.qubit_count
+    if qubits == 0:
+        raise ProgramError("the program has no qubits")
+    # Programs repeat themselves, and the front-end gives the same object for the same gate.
+    for operation in {id(operation): operation for operation in circuit.operations}.values():
+        check_operation(operation, qubits)
+    return qubits
+
+
+def is_global_phase(operation: Operation) -> bool:
+    """Whether it is a phase of the whole state, which prism-q's builder has no gate for."""
+    return isinstance(operation, Gate) and not operation.targets and not operation.controls
+
+
+def _vector(translation: Translation, before: State | None) -> State:
+    if before is not None and not translation.count:
+        return before
+    simulation = simulation_of(translation, BackendKind.statevector(), _SEED)
+    if before is not None:
+        simulation = simulation.initial_state(before)
+    return guarded(simulation.state_vector)
+
+
+def _matrix(translation: Translation, before: Density | None, qubits: int) -> Density:
+    if before is not None and not translation.count:
+        return before
+    simulation = simulation_of(translation, BackendKind.density_matrix(), _SEED)
+    trace = 1.0
+    if before is not None:  # prism-q wants trace 1; operators typed with few digits may have left it off by 1e-7
+        trace = float(np.trace(before).real)
+        simulation = simulation.initial_density_matrix(before / trace)
+    matrix = guarded(lambda: simulation.reduced_density_matrix(range(qubits)).matrix)
+    return np.ascontiguousarray(matrix * trace if trace != 1 else matrix)
+
+
+def simulation_of(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
+    """A run of prism-q that is yet to be asked for something."""
+
+    def build() -> Simulation:
+        circuit = translation.circuit()
+        simulation, noise = simulate(circuit).backend(backend).seed(seed), translation.noise(circuit)
+        return simulation if noise is None else simulation.noise(noise)
+
+    return guarded(build)
+
+
+def guarded(ask: Callable[[], _Answer]) -> _Answer:
+    """The answer; what prism-q refuses or panics at is a ProgramError."""
     try:
-        simulation = simulate(builder.build()).backend(BackendKind.statevector()).seed(_SEED)
-        if start is not None:
-            simulation = simulation.initial_state(start)
-        return simulation.state_vector()
+        return ask()
     except PrismError as error:
         raise ProgramError(f"the engine prism-q refuses this program: {error}") from error
     except BaseException as error:
@@ -66,87 +147,3 @@ def _run(builder: CircuitBuilder, start: State | None) -> State:
         if type(error).__name__ != "PanicException":
             raise
         raise ProgramError(f"the engine prism-q failed on this program: {error}") from error
-
-
-_NAMED: dict[str, Callable[..., CircuitBuilder]] = {
-    "x": CircuitBuilder.x,
-    "y": CircuitBuilder.y,
-    "z": CircuitBuilder.z,
-    "h": CircuitBuilder.h,
-    "s": CircuitBuilder.s,
-    "si": CircuitBuilder.sdg,
-    "t": CircuitBuilder.t,
-    "ti": CircuitBuilder.tdg,
-    "v": CircuitBuilder.sx,
-    "vi": CircuitBuilder.sxdg,
-    "rx": CircuitBuilder.rx,
-    "ry": CircuitBuilder.ry,
-    "rz": CircuitBuilder.rz,
-    "phaseshift": CircuitBuilder.p,
-    "cnot": CircuitBuilder.cx,
-    "cy": CircuitBuilder.cy,
-    "cz": CircuitBuilder.cz,
-    "swap": CircuitBuilder.swap,
-    "iswap": CircuitBuilder.iswap,
-    "xx": CircuitBuilder.rxx,
-    "yy": CircuitBuilder.ryy,
-    "zz": CircuitBuilder.rzz,
-    "cphaseshift": CircuitBuilder.cphase,
-    "ccnot": CircuitBuilder.ccx,
-    "cswap": CircuitBuilder.cswap,
-}
-
-
-def _add(builder: CircuitBuilder, gate: Gate, last: int) -> None:
-    """Append one gate of at most WIDEST_NATIVE targets; ``last`` - q is prism's number for qubit q."""
-    targets = [last - qubit for qubit in gate.targets]
-    named = _NAMED.get(gate.name)
-    if named is not None and not gate.controls and gate.power == 1 and gate.matrix is None:
-        named(builder, *gate.parameters, *targets)
-        return
-    if gate.name == "i" and gate.matrix is None:
-        return
-    matrix = target_matrix(gate)
-    if not gate.controls:
-        builder.gate(PrismGate.unitary(matrix), targets)
-        return
-    controls = dict(zip((last - qubit for qubit in gate.controls), gate.control_states, strict=True))
-    if len(targets) == 1:
-        _add_controlled(builder, matrix, controls, targets[0])
-    elif targets:
-        _add_controlled_wide(builder, matrix, controls, targets)
-    else:
-        _add_phase(builder, complex(matrix[0, 0]), controls)
-
-
-def _add_controlled(builder: CircuitBuilder, matrix: Matrix, controls: dict[int, int], target: int) -> None:
-    zeros = [qubit for qubit, wanted in controls.items() if wanted == 0]
-    _flip(builder, zeros)
-    builder.mcu(matrix, list(controls), target)
-    _flip(builder, zeros)
-
-
-def _add_phase(builder: CircuitBuilder, phase: complex, wanted: dict[int, int]) -> None:
-    """Multiply the amplitudes whose qubits have these values by ``phase``."""
-    if phase == 1:
-        return
-    *others, (target, value) = wanted.items()
-    matrix = np.diag([phase, 1] if value == 0 else [1, phase])
-    if others:
-        _add_controlled(builder, matrix, dict(others), target)
-    else:
-        builder.gate(PrismGate.unitary(matrix), [target])
-
-
-def _add_controlled_wide(builder: CircuitBuilder, matrix: Matrix, controls: dict[int, int], targets: list[int]) -> None:
-    """With matrix = V D V*: V* whether controlled or not, D as controlled phases, V."""
-    values, vectors = diagonalised(matrix)
-    builder.gate(PrismGate.unitary(vectors.conj().T), targets)
-    for phase, bits in zip(values, product((0, 1), repeat=len(targets)), strict=True):
-        _add_phase(builder, complex(phase), controls | dict(zip(targets, bits, strict=True)))
-    builder.gate(PrismGate.unitary(vectors), targets)
-
-
-def _flip(builder: CircuitBuilder, qubits: Iterable[int]) -> None:
-    for qubit in qubits:
-        builder.x(qubit)

@@ -4,8 +4,26 @@ Text goes in, a :class:`braketeer.quantum.circuit.Circuit` or a ProgramError com
 network comes in here.
 """
 
-from braketeer.quantum.programs.actions import Action, read_action
+from braketeer.quantum.programs.actions import JAQCD, OPENQASM, PROGRAM_SET, Action, read_action, source_and_inputs
 from braketeer.quantum.programs.checks import check_results
-from braketeer.quantum.programs.compiling import compile_program
+from braketeer.quantum.programs.compiling import assembled, compile_program, run_machine
+from braketeer.quantum.programs.jaqcd import compile_jaqcd
+from braketeer.quantum.programs.machine import Machine, NeedsWorld
+from braketeer.quantum.programs.outcomes import Outcome
 
-__all__ = ["Action", "check_results", "compile_program", "read_action"]
+__all__ = [
+    "JAQCD",
+    "OPENQASM",
+    "PROGRAM_SET",
+    "Action",
+    "Machine",
+    "NeedsWorld",
+    "Outcome",
+    "assembled",
+    "check_results",
+    "compile_jaqcd",
+    "compile_program",
+    "read_action",
+    "run_machine",
+    "source_and_inputs",
+]

@@ -10,42 +10,54 @@ import orjson
 from braketeer.quantum.circuit import ProgramError
 
 OPENQASM = "braket.ir.openqasm.program"
+PROGRAM_SET = "braket.ir.openqasm.program_set"
+JAQCD = "braket.ir.jaqcd.program"
 
-#: Headers of the Braket schemas (amazon-braket-schemas, ``braket.ir``) that stand for other kinds of programs.
-_OTHERS = {
-    "braket.ir.openqasm.program_set": "program sets",
-    "braket.ir.jaqcd.program": "JAQCD programs",
+#: Headers of the Braket schemas (amazon-braket-schemas, ``braket.ir``) and what they stand for.
+_KINDS = {
+    OPENQASM: "OpenQASM programs",
+    PROGRAM_SET: "program sets",
+    JAQCD: "JAQCD programs",
     "braket.ir.ahs.program": "analog Hamiltonian simulations",
     "braket.ir.annealing.problem": "annealing problems",
     "braket.ir.blackbird.program": "Blackbird programs",
 }
+_READ = frozenset({OPENQASM, PROGRAM_SET, JAQCD})
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A program as it was sent: ``type`` is its header's name, ``raw`` the whole document."""
+    """A program as it was sent: ``type`` is its header's name, ``raw`` the whole document.
+
+    ``source`` and ``inputs`` are an OpenQASM program's.
+    """
 
     type: str
-    source: str
+    source: str = ""
     inputs: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
 
 
-def read_action(action: str) -> Action:
-    """The OpenQASM program in an action. Raises ProgramError for everything else, by name where it is known."""
+def read_action(action: str, taken: frozenset[str] = frozenset({OPENQASM})) -> Action:
+    """What an action holds. Raises ProgramError for kinds of programs that are not ``taken``, by name where known."""
     raw = _document(action)
     name = _header(raw)
-    if name in _OTHERS:
-        raise ProgramError(f"This device does not take {_OTHERS[name]} ({name})")
-    if name != OPENQASM:
+    if name not in _KINDS:
         raise ProgramError(f"The action has the unknown braketSchemaHeader name {name[:100]!r}")
-    source = raw.get("source")
+    if name not in taken & _READ:
+        raise ProgramError(f"This device does not take {_KINDS[name]} ({name})")
+    return Action(name, *source_and_inputs(raw), raw) if name == OPENQASM else Action(name, raw=raw)
+
+
+def source_and_inputs(program: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The members of an OpenQASM program's document. Raises ProgramError."""
+    source = program.get("source")
     if not isinstance(source, str):
         raise ProgramError("The action's 'source' must be a text")
-    inputs = raw.get("inputs")
+    inputs = program.get("inputs")
     if inputs is not None and not isinstance(inputs, dict):
         raise ProgramError("The action's 'inputs' must be an object of names and values")
-    return Action(name, source, inputs or {}, raw)
+    return source, inputs or {}
 
 
 def _document(action: str) -> dict[str, Any]:
@@ -64,6 +76,6 @@ def _header(raw: dict[str, Any]) -> str:
         raise ProgramError("The action has no braketSchemaHeader with a name and a version")
     name: str = header["name"]
     version = header.get("version")
-    if (name == OPENQASM or name in _OTHERS) and version != "1":
+    if name in _KINDS and version != "1":
         raise ProgramError(f"The action has the unknown version {str(version)[:20]!r} of {name}")
     return name

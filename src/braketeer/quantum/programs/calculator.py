@@ -10,14 +10,17 @@ from braketeer.quantum.programs import classical
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.classical import MOST_BITS, MOST_ELEMENTS, MOST_WIDTH, Type, Unfit
 from braketeer.quantum.programs.names import Names, Variable
+from braketeer.quantum.programs.outcomes import Outcome
 from braketeer.quantum.programs.tokens import fault
 
 
 class Calculator:
-    """Values of expressions. Every fault is a ProgramError with its place."""
+    """Values of expressions. Every fault is a ProgramError with its place. ``inputs_read`` counts how often inputs were
+    looked at."""
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.inputs_read = 0
         self.names = Names()
         self._elements = 0
 
@@ -43,6 +46,8 @@ class Calculator:
     def whole(self, expression: s.Expression) -> int:
         """The value of an index, size or count: division is always the one of whole numbers."""
         value = self.evaluate(expression.body if isinstance(expression, s.Formula) else expression, False)
+        if isinstance(value, Outcome):
+            value = value.look()
         if type(value) is not int:
             self.fail("Expected a whole number", expression.at)
         return int(value)
@@ -125,9 +130,6 @@ class Calculator:
             expression = s.Index(expression, bracket, target.at)
         return expression
 
-    def fail_measured(self, at: int) -> NoReturn:
-        self.fail("Using the outcome of a measurement inside the program is not supported yet", at)
-
     def call(self, call: s.Call, real: bool) -> Any:
         if call.name not in classical.FUNCTIONS:
             self.fail(f"Unknown function {call.name!r}", call.at)
@@ -137,14 +139,6 @@ class Calculator:
         return expression.value
 
     def _name(self, expression: s.Name, real: bool) -> Any:
-        variable = self._variable_named(expression)
-        if isinstance(variable, Variable):
-            if variable.measured:
-                self.fail_measured(expression.at)
-            return variable.value
-        return variable
-
-    def _variable_named(self, expression: s.Name) -> Variable | float:
         meaning = self.names.find(expression.name)
         if meaning is None:
             constant = classical.CONSTANTS.get(expression.name)
@@ -153,9 +147,10 @@ class Calculator:
             return constant
         if not isinstance(meaning, Variable):
             self.fail(f"{expression.name!r} is not a value", expression.at)
-        if meaning.value is None and not meaning.measured:
+        if meaning.value is None:
             self.fail(f"{expression.name!r} has no value yet", expression.at)
-        return meaning
+        self.inputs_read += meaning.role == "input"
+        return meaning.value
 
     def _unary(self, expression: s.Unary, real: bool) -> Any:
         return classical.negate(expression.operator, self.evaluate(expression.operand, real))
@@ -188,28 +183,36 @@ class Calculator:
         return [self.evaluate(item, real) for item in expression.items]
 
     def _index(self, expression: s.Index, real: bool) -> Any:
-        base = expression.base
+        base: s.Expression = expression
+        items: list[Any] = []
+        while isinstance(base, s.Index):
+            items[:0] = base.indexes
+            base = base.base
+        width = None
         if isinstance(base, s.Name):
-            meaning = self._variable_named(base)
-            if isinstance(meaning, Variable) and meaning.measured:
-                self.fail_measured(expression.at)
-            value = meaning.value if isinstance(meaning, Variable) else meaning
-        else:
-            value = self.evaluate(base, real)
-        for item in expression.indexes:
-            value = self._item(value, item, expression)
-        return value
+            meaning = self.names.find(base.name)
+            if isinstance(meaning, Variable) and meaning.type.kind in ("int", "uint"):
+                width = meaning.type.size
+        return self._picked(self.evaluate(base, real), items, width, expression.at)
 
-    def _item(self, value: Any, item: Any, expression: s.Index) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            self.fail("Indexing the bits of a number is not supported yet", expression.at)
+    def _picked(self, value: Any, items: list[Any], width: int | None, at: int) -> Any:
+        """What indexes pick: from an array one a dimension, from bits one after the other.
+
+        The bits of a number of ``width`` bits count from the least significant, as in the OpenQASM specification.
+        """
+        if not items:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and width is not None:
+            value = tuple([value >> place & 1 for place in range(width)])
         if not isinstance(value, list | tuple):
-            self.fail("Only arrays and bits can be indexed", expression.at)
-        chosen = self.indexes(item, len(value), expression.at)
+            self.fail("Only arrays, bits and numbers of a declared width can be indexed", at)
+        chosen = self.indexes(items[0], len(value), at)
         if isinstance(chosen, int):
-            return value[chosen]
+            return self._picked(value[chosen], items[1:], None, at)
         picked = [value[index] for index in chosen]
-        return tuple(picked) if isinstance(value, tuple) else picked
+        if isinstance(value, tuple):
+            return self._picked(tuple(picked), items[1:], None, at)
+        return [self._picked(element, items[1:], None, at) for element in picked]
 
 
 _EVALUATE: dict[type, Callable[[Calculator, Any, bool], Any]] = {

@@ -32,7 +32,7 @@ def check_results(circuit: Circuit, limits: Limits, shots: int) -> None:
             )
     if shots == 0:
         return
-    if limits.all_measured and circuit.measured is not None and len(circuit.measured) < circuit.qubit_count:
+    if limits.all_measured and circuit.measured is not None and len(set(circuit.measured)) < circuit.qubit_count:
         raise ProgramError(PARTIAL_MEASUREMENT)
     _check_bases(circuit)
 

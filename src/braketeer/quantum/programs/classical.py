@@ -1,7 +1,8 @@
 """Classical values: types, conversions, operators, functions.
 
-Values are int, float, bool, a tuple of bits (the leftmost first) or a list (an array). What cannot be done raises
-:class:`Unfit`, to which the machine adds the place.
+Values are int, float, bool, a tuple of bits (the leftmost first) or a list (an array); a bit may be an
+:class:`~braketeer.quantum.programs.outcomes.Outcome` nobody has looked at, which arithmetic does. What cannot be done
+raises :class:`Unfit`, to which the machine adds the place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from braketeer.quantum.programs.outcomes import Outcome, looked
+from braketeer.quantum.programs.slopes import DERIVATIVES, Slope
 
 MOST_BITS = 4096
 MOST_WIDTH = 128
@@ -53,7 +57,18 @@ def convert(value: Any, wanted: Type) -> Any:
         case "float":
             return finite(number(value))
         case _:
-            return math.fmod(math.fmod(finite(number(value)), math.tau) + math.tau, math.tau)
+            angle = finite(number(value))
+            turned = math.fmod(math.fmod(angle, math.tau) + math.tau, math.tau)
+            return angle.scaled(turned, 1.0) if isinstance(angle, Slope) else turned
+
+
+def zeros(wanted: Type) -> Any:
+    """What an array holds before the first assignment: zeros of its elements' type."""
+    if wanted.element is None:
+        return (0,) * wanted.size if wanted.kind == "bit" and wanted.size is not None else convert(0, wanted)
+    rest = wanted.sizes[1:]
+    inner = Type("array", None, wanted.element, rest) if rest else wanted.element
+    return [zeros(inner) for _ in range(wanted.sizes[0])]
 
 
 def from_input(value: Any, wanted: Type) -> Any:
@@ -78,8 +93,12 @@ def number(value: Any) -> int | float:
     """A value that arithmetic takes; bits count as an unsigned number."""
     if type(value) is float or type(value) is int:
         return value
+    if isinstance(value, Slope):
+        return value
+    if isinstance(value, Outcome):
+        return value.look()
     if isinstance(value, tuple):
-        return int("".join(map(str, value)), 2)
+        return int("".join([str(looked(bit)) for bit in value]), 2)
     if isinstance(value, list):
         raise Unfit("An array is not a number")
     return int(value)
@@ -87,7 +106,7 @@ def number(value: Any) -> int | float:
 
 def finite(value: int | float) -> float:
     try:
-        result = float(value)
+        result = value if isinstance(value, Slope) else float(value)
     except OverflowError:
         result = math.inf
     if not math.isfinite(result):
@@ -113,16 +132,16 @@ def negate(sign: str, value: Any) -> Any:
     if sign == "-":
         return -number(value)
     if isinstance(value, tuple):
-        return tuple(1 - bit for bit in value)
+        return tuple([1 - looked(bit) for bit in value])
     if isinstance(value, float):
         raise Unfit("~ needs a whole number")
-    return ~int(value)
+    return ~int(number(value))
 
 
 def function(name: str, values: list[Any]) -> Any:
     """A built-in function of the language. Raises KeyError where there is none of this name."""
     count, compute = _FUNCTIONS[name]
-    if len(values) != count:
+    if len(values) != count and not (name == "sizeof" and len(values) == 2):
         raise Unfit(f"{name} takes {count} argument{'s' * (count > 1)}, not {len(values)}")
     return compute(*values)
 
@@ -145,7 +164,8 @@ def _remainder(a: int | float, b: int | float) -> int | float:
         raise Unfit("Division by zero")
     if isinstance(a, int) and isinstance(b, int):
         return a - b * int(_divide(a, b, real=False))
-    return math.fmod(finite(a), finite(b))
+    rest = math.fmod(finite(a), finite(b))
+    return a.scaled(rest, 1.0) if isinstance(a, Slope) else rest
 
 
 def _power(a: int | float, b: int | float) -> int | float:
@@ -161,7 +181,7 @@ def _power(a: int | float, b: int | float) -> int | float:
         raise Unfit("The value is not a finite number") from None
     if isinstance(result, complex):
         raise Unfit("The power of a negative number is not real")
-    return float(result)
+    return finite(result)
 
 
 def _bounded(value: int | float) -> int | float:
@@ -208,7 +228,9 @@ def _bits(value: Any, size: int | None) -> Any:
             if len(value) != 1:
                 raise Unfit(f"{len(value)} bits do not fit in one")
             return value[0]
-        return int(number(value) != 0)
+        return value if isinstance(value, Outcome) else int(number(value) != 0)
+    if isinstance(value, Outcome) and size == 1:
+        return (value,)
     if isinstance(value, tuple):
         if len(value) != size:
             raise Unfit(f"{len(value)} bits do not fit in bit[{size}]")
@@ -236,18 +258,25 @@ def _popcount(value: Any) -> int:
     return whole.bit_count()
 
 
-def _sizeof(value: Any) -> int:
-    if not isinstance(value, list | tuple):
-        raise Unfit("sizeof needs an array")
-    return len(value)
+def _sizeof(value: Any, dimension: Any = 0) -> int:
+    depth = number(dimension)
+    while isinstance(value, list | tuple):
+        if depth == 0:
+            return len(value)
+        depth -= 1
+        value = value[0]
+    raise Unfit("sizeof needs an array that has this dimension")
 
 
 def _real(compute: Callable[[float], float | int]) -> Callable[[Any], float | int]:
     def guarded(value: Any) -> float | int:
         argument = finite(number(value))
         try:
-            return _bounded(compute(argument))
-        except (ValueError, OverflowError):
+            result = _bounded(compute(argument))
+            if isinstance(argument, Slope) and compute in DERIVATIVES:
+                return argument.scaled(result, finite(DERIVATIVES[compute](argument)))
+            return result
+        except (ValueError, OverflowError, ZeroDivisionError):
             raise Unfit(f"The function is not defined at {argument:g}") from None
 
     return guarded

@@ -11,21 +11,16 @@ SCALARS = frozenset({"int", "uint", "float", "angle", "bool", "bit"})
 
 #: Words that are no names, and what they are for where this device does not take it.
 REFUSED_WORDS = {
-    "complex": "Complex variables are not supported yet",
-    "duration": "Durations are not supported yet",
-    "stretch": "Stretches are not supported yet",
-    "durationof": "durationof is not supported yet",
-    "delay": "delay is not supported yet",
-    "output": "Output variables are not supported yet",
-    "extern": "extern is not supported yet",
-    "defcal": "Pulse calibrations (defcal) are not supported yet",
-    "defcalgrammar": "Pulse calibrations (defcalgrammar) are not supported yet",
-    "cal": "Pulse calibrations (cal) are not supported yet",
-    "reset": "reset is not supported yet",
-    "nop": "nop is not supported yet",
-    "opaque": "opaque is not supported yet",
-    "mutable": "Array arguments are not supported yet",
-    "readonly": "Array arguments are not supported yet",
+    "complex": "Complex variables are not supported",
+    "duration": "Durations are not supported",
+    "stretch": "Stretches are not supported",
+    "durationof": "durationof is not supported",
+    "delay": "delay is not supported",
+    "extern": "extern is not supported",
+    "defcal": "Pulse calibrations (defcal) are not supported",
+    "defcalgrammar": "Pulse calibrations (defcalgrammar) are not supported",
+    "cal": "Pulse calibrations (cal) are not supported",
+    "opaque": "opaque is not supported",
 }
 KEYWORDS = (
     SCALARS
@@ -43,10 +38,28 @@ KEYWORDS = (
                 "let",
                 "const",
                 "input",
+                "output",
                 "gate",
                 "def",
+                "mutable",
+                "readonly",
             ),
-            *("measure", "barrier", "box", "for", "in", "while", "if", "else", "switch", "case", "default", "break"),
+            *(
+                "measure",
+                "reset",
+                "nop",
+                "barrier",
+                "box",
+                "for",
+                "in",
+                "while",
+                "if",
+                "else",
+                "switch",
+                "case",
+                "default",
+                "break",
+            ),
             *("continue", "return", "end", "true", "false", "inv", "pow", "ctrl", "negctrl"),
         )
     )
@@ -247,7 +260,7 @@ class ExpressionReader:
             case "physical":
                 return self._physical()
             case "timing":
-                tokens.fail("Durations are not supported yet")
+                tokens.fail("Durations are not supported")
             case "sign" if text == "(":
                 tokens.advance()
                 inner = self._chain(0)
@@ -271,7 +284,7 @@ class ExpressionReader:
         if text in REFUSED_WORDS:
             tokens.fail(REFUSED_WORDS[text])
         if text == "measure":
-            tokens.fail("measure inside an expression is not supported yet")
+            tokens.fail("A measurement is assigned or returned as it stands, not part of an expression")
         if text in KEYWORDS and text != "pow":
             tokens.unexpected("a value")
         tokens.advance()

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from braketeer.quantum.circuit import Gate, Limits
+from braketeer.quantum.circuit import Gate, Limits, Operation, ProgramError
 from braketeer.quantum.gates import GATES, Signature
+from braketeer.quantum.noise import kraus_noise, noise
 from braketeer.quantum.programs import modifiers, stdgates
 from braketeer.quantum.programs import syntax as s
-from braketeer.quantum.programs.classical import Type, Unfit, finite, number
+from braketeer.quantum.programs.classical import CONSTANTS, FUNCTIONS, Type, Unfit, finite, number
+from braketeer.quantum.programs.formulas import names_in
 from braketeer.quantum.programs.names import OwnGate, Register, Variable
+from braketeer.quantum.programs.outcomes import Outcome
 from braketeer.quantum.programs.places import Places
+from braketeer.quantum.programs.slopes import Slope
 from braketeer.quantum.programs.tokens import MOST_NESTING
 
 _FEW_GATES = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where in the source the angles of an operation come from: numbers at ``at``, or formulas of inputs only, whose
+    reading of inputs is not counted."""
+
+    operation: int
+    at: int
+    formulas: list[s.Expression]
+
+
 class GateCalls(Places):
-    """Gathers ``gates``, whose targets and controls are labels."""
+    """Gathers ``gates``, noise among them, whose targets and controls are labels.
+
+    ``differentiated`` says that gates carry the slopes of their angles. ``spots`` are the plain gates of the device
+    outside all definitions and loops whose angles other numbers and inputs could be put into (see skeletons.py), where
+    ``notes_spots`` is set.
+    """
 
     def __init__(self, source: str, limits: Limits) -> None:
         super().__init__(source, limits)
-        self.gates: list[Gate] = []
+        self.gates: list[Operation] = []
+        self.differentiated = False
+        self.notes_spots = False
+        self.spots: list[Spot] = []
         self.calls = 0
         self._operations = frozenset(name.casefold() for name in limits.operations)
+        self._noise = frozenset(name.casefold() for name in limits.noise)
         self._suspended = 0
         self._order = 0
         self._order_seen = 0
         self._signatures: dict[str, Signature | None] = {}
         self._plain: dict[str, Gate] = {}
         self._qubit_texts: dict[str, tuple[int, ...]] = {}
+        self._angles: dict[int, tuple[float, ...]] = {}
 
     def run_gate_definition(self, statement: s.GateDefinition) -> None:
         self._order += 1
@@ -54,18 +80,44 @@ class GateCalls(Places):
                 self.run_gate_definition(definition)
 
     def run_flat_gates(self, statement: s.FlatGates) -> None:
-        known = {} if self.measured else self._plain  # a plain gate known by its text needs no second look
+        if any(self.names.scopes[1:]):  # names of a scope's own: texts do not mean what they mean outside
+            self._qubit_texts, self._plain = {}, {}
+        self._angles = {}
+        known = {} if self.standing else self._plain  # a plain gate known by its text needs no second look
         add = self.gates.append
         for text, name, value, arguments, qubits, at in statement.items:
             gate = known.get(text)
             if gate is None:
+                if self.notes_spots and (value is not None or arguments is not None):
+                    self._note_spot(name, value, arguments, at)
+                read = self.inputs_read if self.spots and self.spots[-1].formulas is arguments else None
                 gate = self._flat_gate(text, name, value, arguments, qubits, at)
+                if read is not None:
+                    self.inputs_read = read
                 if gate is None:
                     continue
                 if arguments is None:
                     known[text] = gate
             add(gate)
         self._check_room(statement.at)
+        if any(self.names.scopes[1:]):
+            self._qubit_texts, self._plain = {}, {}
+
+    def _note_spot(self, name: str, value: float | None, arguments: list[s.Expression] | None, at: int) -> None:
+        if self._signature(name) is None or any(self.names.scopes[1:]):
+            return
+        formulas = arguments or []
+        if all(type(formula) is s.Literal for formula in formulas):
+            self.spots.append(Spot(len(self.gates), at + len(name) + 1, []))
+            return
+        names = {name for formula in formulas for name in names_in(formula)}
+        inputs = set(filter(self.names.is_input, filter(None, names)))
+        if (
+            inputs
+            and all(name in CONSTANTS or name in FUNCTIONS for name in names - inputs)
+            and all(self.names.find(name) is None for name in names - inputs if name)
+        ):
+            self.spots.append(Spot(len(self.gates), at, formulas))
 
     def _flat_gate(
         self, text: str, name: str, value: float | None, arguments: list[s.Expression] | None, qubits: str, at: int
@@ -73,15 +125,29 @@ class GateCalls(Places):
         """The gate, or None where the general way has taken the statement."""
         labels = self._qubit_texts.get(qubits)
         signature = self._signature(name)
-        if labels is not None and signature is not None and signature.qubits == len(labels) and not self.measured:
-            parameters = (value,) if value is not None else tuple([self._angle(angle) for angle in arguments or ()])
+        if labels is not None and signature is not None and signature.qubits == len(labels) and not self.standing:
+            parameters = (value,) if value is not None else self._angles_of(arguments)
             if signature.parameters == len(parameters):
-                return Gate("u" if name == "U" else name, labels, parameters)
+                return self._gate(name, labels, parameters)
         places = _flat_places(qubits, at + len(text) - len(qubits))
         values: list[s.Expression] = [s.Literal(value, at)] if value is not None else arguments or []
         self.run_gate_call(s.GateCall(name, [], values, places, at))
         self._qubit_texts[qubits] = tuple([self.qubits(place).labels[0] for place in places])
         return None
+
+    def _angles_of(self, arguments: list[s.Expression] | None) -> tuple[float, ...]:
+        """The values of a flat gate's arguments, worked out once for all gates that share them."""
+        found = self._angles.get(id(arguments))
+        if found is None:
+            found = self._angles[id(arguments)] = tuple([self._angle(angle) for angle in arguments or ()])
+        return found
+
+    def _gate(self, name: str, targets: tuple[int, ...], parameters: tuple[float, ...]) -> Gate:
+        key = "u" if name == "U" else name
+        if not self.differentiated or not any(isinstance(angle, Slope) for angle in parameters):
+            return Gate(key, targets, parameters)
+        slopes = tuple([tuple(angle.by.items()) if isinstance(angle, Slope) else () for angle in parameters])
+        return Gate(key, targets, tuple(map(float, parameters)), slopes=slopes)
 
     def _signature(self, name: str) -> Signature | None:
         """What a gate of the device takes; None for the program's own gates, and for names that are none."""
@@ -122,14 +188,14 @@ class GateCalls(Places):
         for turn in range(sizes.pop() if sizes else 1):
             labels = tuple([register.labels[0 if register.single else turn] for register in registers])
             self.no_repeats(labels, f"The gate {call.name!r}", call.at)
-            self._not_measured(labels, call.at)
+            self._disturb(labels, call.at)
             self.used.update(labels)
             self._apply(call, own, chain, parameters, labels[:controls], labels[controls:])
 
     def _run_plain_call(self, call: s.GateCall, parameters: tuple[float, ...]) -> bool:
         """Whether the call was one of Braket's gates on single qubits, nothing wrong, and is done: the usual one."""
         signature = self._signature(call.name)
-        if signature is None or call.modifiers or self.measured or signature.parameters != len(parameters):
+        if signature is None or call.modifiers or self.standing or signature.parameters != len(parameters):
             return False
         places = [place for operand in call.operands if (place := self.one_of(operand)) is not None]
         if len(places) != signature.qubits or len(call.operands) != signature.qubits:
@@ -144,7 +210,7 @@ class GateCalls(Places):
             return False
         targets = tuple(labels)
         self.used.update(targets)
-        self.gates.append(Gate("u" if call.name == "U" else call.name, targets, parameters))
+        self.gates.append(self._gate(call.name, targets, parameters))
         self._check_room(call.at)
         return True
 
@@ -153,9 +219,12 @@ class GateCalls(Places):
         specification's own stdgates.inc."""
         body = expression.body if isinstance(expression, s.Formula) else expression
         try:
-            return finite(number(self.evaluate(body, True)))
+            exponent = finite(number(self.evaluate(body, True)))
         except Unfit as problem:
             self.fail(str(problem), expression.at)
+        if isinstance(exponent, Slope) and any(exponent.by.values()):
+            self.fail("An adjoint gradient by the exponent of a gate is not supported", expression.at)
+        return float(exponent)
 
     def _modifiers(self, call: s.GateCall) -> list[tuple[str, float]]:
         """(kind, number of controls or exponent), from the left."""
@@ -181,7 +250,7 @@ class GateCalls(Places):
         targets: tuple[int, ...],
     ) -> None:
         if own is None:
-            gates = [Gate("u" if call.name == "U" else call.name, targets, parameters)]
+            gates = [self._gate(call.name, targets, parameters)]
         elif chain:
             gates = self._captured(own, parameters, targets, call.at)
         else:
@@ -246,7 +315,7 @@ class GateCalls(Places):
         self._expand(own, parameters, targets, at)
         inner, self.gates = self.gates, outer
         self._suspended -= len(outer)
-        return inner
+        return [operation for operation in inner if isinstance(operation, Gate)]
 
     def run_unitary(self, statement: s.UnitaryGate) -> None:
         labels = tuple([label for place in statement.operands for label in self.qubits(place).labels])
@@ -256,17 +325,44 @@ class GateCalls(Places):
                 f"A matrix of {size} rows acts on {size.bit_length() - 1} qubits, not on {len(labels)}", statement.at
             )
         self.no_repeats(labels, "The unitary", statement.at)
-        self._not_measured(labels, statement.at)
+        self._disturb(labels, statement.at)
         self.used.update(labels)
         self.gates.append(Gate("unitary", labels, matrix=statement.matrix))
         self._check_room(statement.at)
 
     def run_noise(self, statement: s.Noise) -> None:
-        self.fail(f"noise is not supported on {self.limits.device_arn}", statement.at)
+        if statement.name not in self._noise:
+            self.fail(f"noise {statement.name} is not supported on {self.limits.device_arn}", statement.at)
+        labels = tuple([label for place in statement.operands for label in self.qubits(place).labels])
+        self.no_repeats(labels, "The noise", statement.at)
+        values = [self._angle(argument) for argument in statement.arguments]
+        if any(isinstance(value, Slope) and any(value.by.values()) for value in values):
+            self.fail("An adjoint gradient by the probability of a noise channel is not supported", statement.at)
+        try:
+            if statement.matrices:
+                channel = kraus_noise(statement.matrices, labels)
+            else:
+                channel = noise(statement.name, [float(value) for value in values], labels)
+        except ProgramError as problem:
+            self.fail(str(problem), statement.at)
+        self._disturb(labels, statement.at)
+        self.used.update(labels)
+        self.gates.append(channel)
+        self._check_room(statement.at)
 
-    def _not_measured(self, labels: tuple[int, ...], at: int) -> None:
-        if self.measured and not self.measured.keys().isdisjoint(labels):
-            self.fail("A gate on a measured qubit (mid-circuit measurement) is not supported yet", at)
+    def _disturb(self, labels: tuple[int, ...], at: int) -> None:
+        """Something happens to qubits: outcomes that they still hold are decided first."""
+        if not self.standing:
+            return
+        for label in labels:
+            outcome = self.standing.pop(label, None)
+            if outcome is not None and outcome.value is None:
+                self.decide(outcome, at)
+                self._unread = at
+
+    @abstractmethod
+    def decide(self, outcome: Outcome, at: int) -> None:
+        """Decide an outcome, since its qubit is about to be changed."""
 
     def _room(self) -> int:
         return self.limits.most_gates - self._suspended - len(self.gates)

@@ -4,34 +4,154 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
 
-from braketeer.quantum.circuit import Limits
+import numpy as np
+
+from braketeer.quantum.circuit import Limits, Noise, Operation, ProgramError
 from braketeer.quantum.programs import syntax as s
-from braketeer.quantum.programs.classical import Type, Unfit, apply, convert, from_input
+from braketeer.quantum.programs.classical import Type, Unfit, apply, convert, from_input, number, zeros
 from braketeer.quantum.programs.gate_calls import GateCalls
 from braketeer.quantum.programs.names import Register, Subroutine, Variable
+from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.slopes import Slope
 
 MOST_STEPS = 300_000
+_TO_ZERO = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=np.complex128)
+
+
+class World(Protocol):
+    """Where a program that goes on after a measurement runs. ``operations`` are all so far, by labels."""
+
+    def measure(self, operations: Sequence[Operation], label: int) -> int:
+        """Measure the qubit ``label`` after ``operations``: 0 or 1."""
+
+    def reset(self, operations: Sequence[Operation], label: int) -> None:
+        """Put the qubit ``label`` to 0 after ``operations``."""
+
+
+class NeedsWorld(Exception):
+    """The program's next steps depend on a measurement or come after a reset: no flat circuit says what it does."""
+
+
+class _Ended(Exception):
+    """The program has come to its ``end``, wherever that stands."""
 
 
 class Machine(GateCalls):
-    """One run of a program. Afterwards ``gates``, ``results``, ``used``, ``measures`` and ``measured`` (see
-    :class:`Places`) say what it does, by qubit labels."""
+    """One run of a program. Afterwards ``gates``, ``results``, ``used``, ``outcomes`` (see :class:`Places`) and
+    :meth:`bits` say what it does, by qubit labels.
 
-    def __init__(self, source: str, inputs: Mapping[str, Any], limits: Limits) -> None:
+    Without a ``world`` outcomes stay undecided; where one is needed NeedsWorld is raised if the device runs such
+    programs, else ProgramError. ``exact`` is for shots = 0: a reset is then a channel, and no outcome can be decided.
+    ``looked`` says that the classical side has used an outcome, ``steps`` how many statements have run.
+    """
+
+    def __init__(
+        self, source: str, inputs: Mapping[str, Any], limits: Limits, *, exact: bool = True, world: World | None = None
+    ) -> None:
         super().__init__(source, limits)
         self.inputs = inputs
-        self._steps = 0
-        self._bit_count = 0
+        self.looked = False
+        self._exact = exact
+        self._world = world
+        self.steps = 0
         self._returned: Any = None
 
     def run(self, statements: list[s.Statement]) -> None:
         """Run the whole program. Raises ProgramError."""
-        leave = self.run_body(statements)
-        if leave is not None and leave.kind != "end":
-            self.fail(f"{leave.kind!r} outside of what it leaves", leave.at)
+        self.differentiated = any(
+            isinstance(statement, s.Result) and statement.kind == "adjoint_gradient" for statement in statements
+        )
+        with suppress(_Ended):
+            leave = self.run_body(statements)
+            if leave is not None:
+                self.fail(f"{leave.kind!r} outside of what it leaves", leave.at)
+        if self._unread is not None:
+            self.fail("A gate on a measured qubit (mid-circuit measurement) that nothing reads", self._unread)
+
+    def bits(self) -> dict[tuple[str, int], int | Outcome]:
+        """Every bit of the program's own bit variables, in the order of their declarations, as it ended."""
+        found: dict[tuple[str, int], int | Outcome] = {}
+        for name, meaning in self.names.globals.items():
+            if isinstance(meaning, Variable) and meaning.type.kind == "bit" and meaning.value is not None:
+                value = meaning.value if isinstance(meaning.value, tuple) else (meaning.value,)
+                found |= {(name, index): bit for index, bit in enumerate(value)}
+        return found
+
+    def outputs(self) -> dict[str, Any]:
+        """The output variables by name: values, None where there is none yet."""
+        return {
+            name: meaning.value
+            for name, meaning in self.names.globals.items()
+            if isinstance(meaning, Variable) and meaning.role == "output"
+        }
+
+    def float_inputs(self) -> list[str]:
+        return [
+            name
+            for name, meaning in self.names.globals.items()
+            if isinstance(meaning, Variable) and meaning.role == "input" and meaning.type.kind in ("float", "angle")
+        ]
+
+    # --- outcomes
+
+    def look(self, outcome: Outcome) -> int:
+        """See :class:`Places`; called by :meth:`Outcome.look`."""
+        self.looked = True
+        if self._world is None:
+            if not self.limits.dynamic:
+                raise Unfit(
+                    "Using the outcome of a measurement inside the program is not supported on "
+                    f"{self.limits.device_arn}"
+                )
+            if self._exact:
+                raise Unfit("Using the outcome of a measurement inside the program needs shots")
+            raise NeedsWorld
+        try:
+            return self._world.measure(self.gates, outcome.label)
+        except ProgramError as problem:
+            raise Unfit(str(problem)) from None
+
+    def decide(self, outcome: Outcome, at: int) -> None:
+        if self._world is None:
+            if not self.limits.dynamic:
+                self.fail(
+                    "A gate on a measured qubit (mid-circuit measurement) is not supported on "
+                    f"{self.limits.device_arn}",
+                    at,
+                )
+            if self._exact:
+                self.fail("A gate on a measured qubit (mid-circuit measurement) needs shots", at)
+            raise NeedsWorld
+        try:
+            outcome.value = self._world.measure(self.gates, outcome.label)
+        except ProgramError as problem:
+            self.fail(str(problem), at)
+
+    def run_reset(self, statement: s.Reset) -> None:
+        if not self.limits.dynamic:
+            self.fail(f"reset is not supported on {self.limits.device_arn}", statement.at)
+        labels = self.qubits(statement.operand).labels
+        self._disturb(tuple(labels), statement.at)
+        self._unread = None
+        for label in labels:
+            if label in self.used:
+                self._to_zero(label, statement.at)
+        self.used.update(labels)
+
+    def _to_zero(self, label: int, at: int) -> None:
+        if self._exact:
+            self.gates.append(Noise("reset", (label,), (), _TO_ZERO))
+            self._check_room(at)
+        elif self._world is None:
+            raise NeedsWorld
+        else:
+            try:
+                self._world.reset(self.gates, label)
+            except ProgramError as problem:
+                self.fail(str(problem), at)
 
     def run_body(self, statements: Iterable[s.Statement]) -> s.Jump | None:
         for statement in statements:
@@ -45,8 +165,8 @@ class Machine(GateCalls):
         return None
 
     def _step(self, at: int) -> None:
-        self._steps += 1
-        if self._steps > MOST_STEPS:
+        self.steps += 1
+        if self.steps > MOST_STEPS:
             self.fail(f"The program runs more than {MOST_STEPS} statements", at)
 
     # --- declarations
@@ -56,22 +176,33 @@ class Machine(GateCalls):
         variable = Variable(wanted, None, statement.role)
         if statement.role == "input":
             variable.value = self._input(statement, wanted)
+        elif statement.role == "output":
+            self._check_output(statement)
         elif statement.value is not None and not isinstance(statement.value, s.Measure):
             variable.value = self._fit(statement.value, wanted)
-        if wanted.kind == "bit":
-            variable.first_bit = self._bit_count
-            self._bit_count += wanted.size or 1
         if wanted.kind == "array":
-            self.count_elements(math.prod(wanted.sizes), statement.at)
+            bits = wanted.element.size if wanted.element is not None and wanted.element.kind == "bit" else None
+            self.count_elements(math.prod(wanted.sizes) * (bits or 1), statement.at)
+            if variable.value is None:
+                variable.value = zeros(wanted)
         self.declare(statement.name, variable, statement.at)
         if isinstance(statement.value, s.Measure):
             self.run_measure(statement.value)
+
+    def _check_output(self, statement: s.Declaration) -> None:
+        if not self.limits.dynamic:
+            self.fail(f"Output variables are not supported on {self.limits.device_arn}", statement.at)
+        if statement.type.kind == "array":
+            self.fail("An output variable is a number or bits, not an array", statement.at)
+        if self._world is None and not self._exact:
+            raise NeedsWorld
 
     def _input(self, statement: s.Declaration, wanted: Type) -> Any:
         if statement.name not in self.inputs:
             self.fail(f"The input {statement.name!r} has no value", statement.at)
         try:
-            return from_input(self.inputs[statement.name], wanted)
+            value = from_input(self.inputs[statement.name], wanted)
+            return Slope(value, {statement.name: 1.0}) if self.differentiated and type(value) is float else value
         except Unfit as problem:
             self.fail(f"The value of the input {statement.name!r} does not fit: {problem}", statement.at)
 
@@ -85,50 +216,65 @@ class Machine(GateCalls):
     # --- classical statements
 
     def run_assign(self, statement: s.Assign) -> None:
-        variable = self.variable(statement.target)
         target = statement.target
-        indexes = [self._one_index(item, target.at) for bracket in target.indexes for item in bracket]
+        variable = self.variable(target)
+        indexes = [item for bracket in target.indexes for item in bracket]
         value = self.value(statement.value)
-        if variable.type.kind == "bit" and indexes:
-            self._assign_bit(variable, indexes, statement.operator, value, target.at)
-            return
         if statement.operator:
             before = self.value(self.expression_of(target))
             value = apply(statement.operator, before, value, self.divides_really(statement.value))
-        variable.measured.clear()
         if not indexes:
             variable.value = convert(value, variable.type)
-            return
-        if variable.type.element is None or len(indexes) > len(variable.type.sizes):
+        elif variable.type.kind == "bit":
+            self._assign_bits(variable, indexes, value, target.at)
+        elif variable.type.kind in ("int", "uint") and variable.type.size is not None:
+            self._assign_digits(variable, indexes, value, target.at)
+        elif variable.type.element is None or len(indexes) > len(variable.type.sizes):
             self.fail(f"{target.name!r} cannot be indexed so", target.at)
-        if variable.value is None:
-            self.fail(f"{target.name!r} has no value yet", target.at)
-        holder = variable.value
-        for depth, index in enumerate(indexes[:-1]):
-            holder = holder[self.place_in(index, variable.type.sizes[depth], target.at)]
-        depth = len(indexes) - 1
-        rest = variable.type.sizes[len(indexes) :]
-        element = replace(variable.type, sizes=rest) if rest else variable.type.element
-        holder[self.place_in(indexes[-1], variable.type.sizes[depth], target.at)] = convert(value, element)
+        else:
+            if variable.value is None:
+                self.fail(f"{target.name!r} has no value yet", target.at)
+            self._put(variable.value, variable.type, indexes, value, target.at)
 
-    def _assign_bit(self, variable: Variable, indexes: list[int], operator: str, value: Any, at: int) -> None:
+    def _assign_bits(self, variable: Variable, indexes: list[Any], value: Any, at: int) -> None:
         size = variable.type.size
         if size is None or len(indexes) > 1:
             self.fail("A single bit has no index", at)
-        index = self.place_in(indexes[0], size, at)
+        chosen = self.indexes(indexes[0], size, at)
         bits = list(variable.value or (0,) * size)
-        if operator:
-            if index in variable.measured:
-                self.fail_measured(at)
-            value = apply(operator, bits[index], value, real=False)
-        bits[index] = convert(value, Type("bit"))
+        if isinstance(chosen, int):
+            bits[chosen] = convert(value, Type("bit"))
+        else:
+            for index, bit in zip(chosen, convert(value, Type("bit", len(chosen))), strict=True):
+                bits[index] = bit
         variable.value = tuple(bits)
-        variable.measured.discard(index)
 
-    def _one_index(self, item: Any, at: int) -> int:
-        if isinstance(item, s.Range | s.Items):
-            self.fail("Only single elements can be assigned to", at)
-        return self.whole(item)
+    def _assign_digits(self, variable: Variable, indexes: list[Any], value: Any, at: int) -> None:
+        """A bit of a number, counted from the least significant."""
+        if len(indexes) > 1 or isinstance(indexes[0], s.Range | s.Items):
+            self.fail("Only single bits of a number can be assigned to", at)
+        if variable.value is None:
+            self.fail("The number has no value yet", at)
+        place = self.place_in(self.whole(indexes[0]), variable.type.size or 1, at)
+        bit = number(convert(value, Type("bit")))
+        variable.value = convert(variable.value & ~(1 << place) | int(bit) << place, variable.type)
+
+    def _put(self, holder: list[Any], kind: Type, indexes: list[Any], value: Any, at: int) -> None:
+        """Assign to the elements of an array that the indexes choose, one index a dimension."""
+        chosen = self.indexes(indexes[0], len(holder), at)
+        rest = kind.sizes[1:]
+        inner = Type("array", None, kind.element, rest) if rest else kind.element
+        if inner is None:
+            self.fail("The array has fewer dimensions", at)
+        if isinstance(chosen, int):
+            chosen, value = [chosen], [value]
+        if not isinstance(value, list) or len(value) != len(chosen):
+            self.fail(f"Expected {len(chosen)} elements", at)
+        for index, element in zip(chosen, value, strict=True):
+            if len(indexes) == 1:
+                holder[index] = convert(element, inner)
+            else:
+                self._put(holder[index], inner, indexes[1:], element, at)
 
     def run_evaluation(self, statement: s.Evaluation) -> None:
         expression = statement.expression
@@ -178,23 +324,33 @@ class Machine(GateCalls):
             if not isinstance(found, list | tuple):
                 self.fail("Loops run over ranges, sets, arrays and bits", values.at)
             turns = found
-        if len(turns) > MOST_STEPS - self._steps:
+        if len(turns) > MOST_STEPS - self.steps:
             self.fail(f"The program runs more than {MOST_STEPS} statements", statement.at)
         return turns
 
     def run_switch(self, statement: s.Switch) -> s.Jump | None:
-        value = self.whole(statement.value)
+        value = number(self.evaluate(statement.value, False))
+        if not isinstance(value, int):
+            self.fail("A switch is on a whole number", statement.value.at)
         for labels, body in statement.cases:
             if any(self.whole(label) == value for label in labels):
                 return self._scoped(body, {})
         return None if statement.default is None else self._scoped(statement.default, {})
 
     def run_jump(self, statement: s.Jump) -> s.Jump:
+        if statement.kind == "end":
+            raise _Ended
         if statement.kind == "return":
             if self.names.inside != "subroutine":
                 self.fail("'return' outside of a subroutine", statement.at)
-            self._returned = None if statement.value is None else self.value(statement.value)
+            self._returned = self._result_of(statement.value)
         return statement
+
+    def _result_of(self, value: s.Expression | s.Measure | None) -> Any:
+        if isinstance(value, s.Measure):
+            outcomes = self.measured(value)
+            return outcomes[0] if len(outcomes) == 1 else tuple(outcomes)
+        return None if value is None else self.value(value)
 
     def call(self, call: s.Call, real: bool) -> Any:
         """Run a subroutine of the program; its value, None where it returns none."""
@@ -227,6 +383,8 @@ class Machine(GateCalls):
         return convert(value, self.type_of(definition.result))
 
     def _argument(self, parameter: s.Parameter, argument: Any, real: bool) -> Variable | Register:
+        if parameter.access:
+            return self._array_argument(parameter, argument)
         if parameter.type is not None:
             wanted = self.type_of(parameter.type)
             return Variable(wanted, convert(self.evaluate(argument, real), wanted))
@@ -235,6 +393,24 @@ class Machine(GateCalls):
         if len(register.labels) != size:
             self.fail(f"The argument {parameter.name!r} is {size} qubits, not {len(register.labels)}", argument.at)
         return Register(register.labels, single=parameter.size is None)
+
+    def _array_argument(self, parameter: s.Parameter, argument: Any) -> Variable:
+        """An array by reference: what the subroutine changes in it is changed outside."""
+        meaning = self.names.find(argument.name) if isinstance(argument, s.Name) else None
+        if not isinstance(meaning, Variable) or meaning.type.element is None or meaning.value is None:
+            self.fail(f"The argument {parameter.name!r} is an array with values, by name", argument.at)
+        if parameter.type is None or parameter.type.element is None:
+            self.fail("Only arrays are readonly or mutable", parameter.at)
+        element = self.type_of(parameter.type.element)
+        if parameter.dimensions is not None:
+            fits = len(meaning.type.sizes) == self.whole(parameter.dimensions)
+        else:
+            fits = self.type_of(parameter.type).sizes == meaning.type.sizes
+        if not fits or element != meaning.type.element:
+            self.fail(f"The array does not fit the argument {parameter.name!r}", argument.at)
+        if parameter.access == "mutable" and meaning.role not in ("var", "output"):
+            self.fail(f"{argument.name!r} cannot be changed", argument.at)
+        return Variable(meaning.type, meaning.value, "readonly" if parameter.access == "readonly" else "var")
 
 
 _RUN: dict[type, Callable[[Machine, Any], s.Jump | None]] = {
@@ -249,6 +425,7 @@ _RUN: dict[type, Callable[[Machine, Any], s.Jump | None]] = {
     s.Assign: Machine.run_assign,
     s.Evaluation: Machine.run_evaluation,
     s.Measure: Machine.run_measure,
+    s.Reset: Machine.run_reset,
     s.Barrier: Machine.run_barrier,
     s.For: Machine.run_for,
     s.While: Machine.run_while,

@@ -47,6 +47,7 @@ def power(gates: list[Gate], exponent: float, room: int) -> list[Gate]:
     qubits = tuple(sorted({qubit for gate in gates for qubit in gate.targets + gate.controls}))
     if len(qubits) > MOST_DENSE_QUBITS:
         raise Unfit(f"Fractional powers of gates on more than {MOST_DENSE_QUBITS} qubits are not supported")
+    _no_slopes(gates)
     return [Gate("unitary", qubits, matrix=matrix_power(dense(gates, qubits), exponent))]
 
 
@@ -68,6 +69,11 @@ def dense(gates: list[Gate], qubits: tuple[int, ...]) -> Matrix:
     return total.reshape(2**size, 2**size)
 
 
+def _no_slopes(gates: list[Gate]) -> None:
+    if any(by for gate in gates for by in gate.slopes):
+        raise Unfit("An adjoint gradient through this power of a gate is not supported")
+
+
 def _selection(gate: Gate, place: dict[int, int], size: int) -> tuple[int | slice, ...]:
     selection: list[int | slice] = [slice(None)] * size
     for qubit, state in zip(gate.controls, gate.control_states, strict=True):
@@ -86,11 +92,13 @@ def _power(gate: Gate, exponent: float) -> Gate:
         angle = gate.parameters[0]
         if not whole:
             angle = cmath.phase(cmath.exp(1j * angle))
-        return replace(gate, parameters=(angle * exponent,))
+        slopes = tuple([tuple([(name, slope * exponent) for name, slope in by]) for by in gate.slopes])
+        return replace(gate, parameters=(angle * exponent,), slopes=slopes)
     if whole or gate.power == 1.0 or abs(gate.power) < 1.0:
         product = gate.power * exponent
         if abs(product) > MOST_POWER:
             raise Unfit(f"pow takes exponents up to {MOST_POWER}")
         return replace(gate, power=product)
+    _no_slopes([gate])
     matrix = matrix_power(resolved_matrix(gate), exponent)
     return replace(gate, name="unitary", parameters=(), matrix=matrix, power=1.0)

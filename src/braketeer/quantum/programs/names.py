@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from braketeer.quantum.gates import Signature
@@ -14,15 +14,12 @@ from braketeer.quantum.programs.classical import Type
 class Variable:
     """A classical value; ``value`` is None before the first assignment.
 
-    ``measured`` are the bits that hold the outcome of a measurement, ``first_bit`` the number of the first bit among
-    all bits of the program in the order of their declarations.
+    ``role`` is var, const, input, output, or readonly for an array that a subroutine may not change.
     """
 
     type: Type
     value: Any
     role: str = "var"
-    measured: set[int] = field(default_factory=set)
-    first_bit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +91,5 @@ class Names:
 
     def _hidden(self, meaning: Meaning) -> bool:
         if isinstance(meaning, Variable):
-            return meaning.role == "var"
+            return meaning.role in ("var", "output")
         return isinstance(meaning, Register) and self.inside == "gate"

@@ -13,12 +13,13 @@ from typing import Any
 from braketeer.quantum.circuit import ProgramError
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.expressions import KEYWORDS, REFUSED_WORDS, SCALARS, ExpressionReader
+from braketeer.quantum.programs.parameters import ParameterReader
 from braketeer.quantum.programs.pragmas import PragmaReader
 from braketeer.quantum.programs.tokens import Tokens
 
 _ASSIGNS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "**=", "&=", "|=", "^=", "<<=", ">>="})
 _MODIFIERS = frozenset({"inv", "pow", "ctrl", "negctrl"})
-_IN_GATES = frozenset({"for", "barrier", *_MODIFIERS})
+_IN_GATES = frozenset({"for", "barrier", "nop", *_MODIFIERS})
 
 # A gate on indexed or physical qubits, as most statements of most programs are. One match takes the place of some ten
 # tokens; what it cannot read is left to the grammar.
@@ -38,7 +39,7 @@ def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
     return _Parser(source, flat).program()
 
 
-class _Parser(ExpressionReader):
+class _Parser(ParameterReader):
     def __init__(self, source: str, flat: bool) -> None:
         super().__init__(Tokens(source))
         self.source = source
@@ -100,6 +101,8 @@ class _Parser(ExpressionReader):
         items: list[tuple[str, str, float | None, list[s.Expression] | None, str, int]] = []
         read = self._qubit_texts
         add = items.append
+        # Nothing between these gates changes a variable, so equal texts are equal angles.
+        formulas: dict[str, list[s.Expression] | None] = {}
         while match := match_flat(self.source, end):
             text, name, number, arguments, qubits = match.groups()
             if name in KEYWORDS or (qubits not in read and not _names_qubits(qubits)):
@@ -108,7 +111,9 @@ class _Parser(ExpressionReader):
             value = None if number is None else _finite(number)
             parsed = None
             if value is None and (written := number or arguments) is not None:
-                parsed = self._flat_arguments(written, match.end(2) + 1)
+                if written not in formulas:
+                    formulas[written] = self._flat_arguments(written, match.end(2) + 1)
+                parsed = formulas[written]
                 if parsed is None:
                     break
             add((text, name, value, parsed, qubits, match.start(2)))
@@ -243,7 +248,7 @@ class _Parser(ExpressionReader):
         wanted = self.type_name()
         name = self.name("a name")
         value: Any = None
-        if role != "input" and tokens.take("="):
+        if role in ("var", "const") and tokens.take("="):
             if tokens.text == "measure":
                 place = tokens.at
                 tokens.advance()
@@ -255,15 +260,19 @@ class _Parser(ExpressionReader):
         tokens.need(";")
         return s.Declaration(role, wanted, name, value, at)
 
-    def _block(self) -> list[s.Statement]:
+    def _block(self, *, plain: bool = False) -> list[s.Statement]:
+        """``plain`` says that what is inside is as plain as what is outside: a box, most often full of gates."""
         tokens = self.tokens
         self.enter()
         tokens.need("{")
         body: list[s.Statement] = []
+        flat = self.flat and plain and self.depth == 1
         while not tokens.take("}"):
             if tokens.kind == "end":
                 tokens.unexpected("'}'")
-            if (statement := self.statement()) is not None:
+            if flat and tokens.kind == "name" and (gates := self._flat_gates()):
+                body.append(gates)
+            elif (statement := self.statement()) is not None:
                 body.append(statement)
         self.leave()
         return body
@@ -324,6 +333,11 @@ class _Parser(ExpressionReader):
     def _input(self, at: int) -> s.Declaration:
         return self._declaration("input", at)
 
+    def _output(self, at: int) -> s.Declaration:
+        if self.depth:
+            self.tokens.fail("Output variables are declared outside all blocks", at)
+        return self._declaration("output", at)
+
     def _gate(self, at: int) -> s.GateDefinition:
         tokens = self.tokens
         if self.depth:
@@ -359,30 +373,12 @@ class _Parser(ExpressionReader):
         tokens.need("(")
         parameters: list[s.Parameter] = []
         while not tokens.take(")"):
-            parameters.append(self._parameter())
+            parameters.append(self.parameter())
             if not tokens.take(","):
                 tokens.need(")")
                 break
         result = self.type_name() if tokens.take("->") else None
         return s.FunctionDefinition(name, parameters, result, self._block(), at)
-
-    def _parameter(self) -> s.Parameter:
-        tokens, at = self.tokens, self.tokens.at
-        if tokens.text in ("const", "array"):
-            tokens.fail("Array arguments are not supported yet")
-        if tokens.text in ("qreg", "creg"):
-            return self._old_parameter(tokens.text, at)
-        if tokens.take("qubit"):
-            size = self.designator()
-            return s.Parameter(self.name("the name of an argument"), None, size, at)
-        wanted = self.type_name()
-        return s.Parameter(self.name("the name of an argument"), wanted, None, at)
-
-    def _old_parameter(self, word: str, at: int) -> s.Parameter:
-        self.tokens.advance()
-        name = self.name("the name of an argument")
-        size = self.designator()
-        return s.Parameter(name, s.TypeName("bit", size, at) if word == "creg" else None, size, at)
 
     def _measure(self, at: int) -> s.Measure:
         source = self.place()
@@ -393,6 +389,11 @@ class _Parser(ExpressionReader):
         self.tokens.need(";")
         return s.Measure(source, target, at)
 
+    def _reset(self, at: int) -> s.Reset:
+        operand = self.place()
+        self.tokens.need(";")
+        return s.Reset(operand, at)
+
     def _barrier(self, at: int) -> s.Barrier:
         operands = [] if self.tokens.text == ";" else self.places()
         self.tokens.need(";")
@@ -400,8 +401,8 @@ class _Parser(ExpressionReader):
 
     def _box(self, at: int) -> s.Block:
         if self.tokens.text == "[":
-            self.tokens.fail("Boxes of a given duration are not supported yet")
-        return s.Block(self._block(), at)
+            self.tokens.fail("Boxes of a given duration are not supported")
+        return s.Block(self._block(plain=True), at)
 
     def _for(self, at: int) -> s.For:
         tokens = self.tokens
@@ -449,16 +450,20 @@ class _Parser(ExpressionReader):
                 tokens.unexpected("'}' after the default")
             tokens.need("case")
             labels = [self.expression()]
-            while tokens.take(","):
+            while tokens.take(",") and tokens.text != "{":
                 labels.append(self.expression())
             cases.append((labels, self._block()))
         return s.Switch(value, cases, default, at)
 
     def _return(self, at: int) -> s.Jump:
         tokens = self.tokens
+        value: s.Expression | s.Measure | None = None
         if tokens.text == "measure":
-            tokens.fail("Returning a measurement is not supported yet")
-        value = None if tokens.text == ";" else self.expression()
+            place = tokens.at
+            tokens.advance()
+            value = s.Measure(self.place(), None, place)
+        elif tokens.text != ";":
+            value = self.expression()
         tokens.need(";")
         return s.Jump("return", value, at)
 
@@ -487,10 +492,13 @@ _STATEMENTS: dict[str, Callable[[_Parser, int], s.Statement]] = {
     "let": _Parser._alias,
     "const": _Parser._const,
     "input": _Parser._input,
+    "output": _Parser._output,
     "gate": _Parser._gate,
     "def": _Parser._def,
     "measure": _Parser._measure,
+    "reset": _Parser._reset,
     "barrier": _Parser._barrier,
+    "nop": _Parser._barrier,
     "box": _Parser._box,
     "for": _Parser._for,
     "while": _Parser._while,

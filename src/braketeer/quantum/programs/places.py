@@ -5,42 +5,52 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from braketeer.quantum.circuit import Limits, Matrix
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.calculator import Calculator
 from braketeer.quantum.programs.names import Register, Variable
+from braketeer.quantum.programs.outcomes import Outcome
 
 MOST_REGISTER = 4096
 _FIRST = s.Literal(0, 0)
 
+#: An observable as asked for: what each factor is, and its labels, None for all.
+AskedFactors: TypeAlias = "list[tuple[str | Matrix, tuple[int, ...] | None]]"
+
 
 @dataclass(slots=True)
 class AskedResult:
-    """A result pragma on qubit labels; ``labels`` is None for all, also in a factor."""
+    """A result pragma on qubit labels; ``labels`` is None for all. ``terms`` and ``parameters`` are a gradient's."""
 
     kind: str
     labels: tuple[int, ...] | None
-    factors: list[tuple[str | Matrix, tuple[int, ...] | None]]
+    factors: AskedFactors
     states: tuple[str, ...]
     at: int
+    terms: tuple[tuple[float, AskedFactors], ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 class Places(Calculator, ABC):
-    """Qubits by label. ``used`` are those that something touches, ``measured`` those measured, in that order,
-    ``measures`` the label whose outcome each classical bit holds (bits are numbered as declared), ``results`` what the
-    pragmas ask for."""
+    """Qubits by label. ``used`` are those that something touches, ``outcomes`` the measurements in order, ``standing``
+    those among them whose qubits have not been touched since, ``results`` what the pragmas ask for."""
 
     def __init__(self, source: str, limits: Limits) -> None:
         super().__init__(source)
         self.limits = limits
         self.results: list[AskedResult] = []
         self.used: set[int] = set()
-        self.measures: dict[int, int] = {}
-        self.measured: dict[int, None] = {}
+        self.outcomes: list[Outcome] = []
+        self.standing: dict[int, Outcome] = {}
+        self._unread: int | None = None
         self._qubit_count = 0
         self._physical = False
+
+    @abstractmethod
+    def look(self, outcome: Outcome) -> int:
+        """Decide an outcome because the program's classical side asks for it."""
 
     @abstractmethod
     def run_body(self, statements: Iterable[s.Statement]) -> s.Jump | None:
@@ -122,37 +132,44 @@ class Places(Calculator, ABC):
             self.fail(f"{what} names a qubit twice", at)
 
     def run_measure(self, statement: s.Measure) -> None:
-        register = self.qubits(statement.source)
-        bits = self._measured_bits(statement, len(register.labels))
-        for position, label in enumerate(register.labels):
-            if label in self.measured:
-                self.fail("A qubit that is measured twice is not supported yet", statement.at)
-            self.measured[label] = None
-            if bits is not None:
-                if bits[position] in self.measures:
-                    self.fail("A bit that takes two measurements is not supported yet", statement.at)
-                self.measures[bits[position]] = label
-        self.used.update(register.labels)
+        outcomes = self.measured(statement)
+        if statement.target is not None:
+            self._keep(statement.target, outcomes, statement.at)
 
-    def _measured_bits(self, statement: s.Measure, count: int) -> list[int] | None:
-        """Numbers of the classical bits that a measurement of ``count`` qubits goes to."""
-        target = statement.target
-        if target is None:
-            return None
+    def measured(self, statement: s.Measure) -> list[Outcome]:
+        """Measure; an outcome for each qubit."""
+        labels = self.qubits(statement.source).labels
+        self.used.update(labels)
+        for label in labels:
+            if label in self.standing:
+                self.fail("The qubit is measured twice and nothing happens to it in between", statement.at)
+            self.standing[label] = Outcome(label, self.look)
+        outcomes = [self.standing[label] for label in labels]
+        self.outcomes += outcomes
+        self._unread = None
+        return outcomes
+
+    def _keep(self, target: s.Operand, outcomes: list[Outcome], at: int) -> None:
+        """Put the outcomes of a measurement into bits."""
         variable = self.variable(target)
         if variable.type.kind != "bit":
             self.fail(f"{target.name!r} holds no bits", target.at)
-        size = variable.type.size or 1
-        chosen: list[int] = list(range(size))
+        size = variable.type.size
+        chosen: list[int] = list(range(size or 1))
         for bracket in target.indexes:
-            if variable.type.size is None or len(bracket) != 1:
+            if size is None or len(bracket) != 1:
                 self.fail(f"{target.name!r} cannot be indexed so", target.at)
             indexes = self.indexes(bracket[0], len(chosen), target.at)
             chosen = [chosen[indexes]] if isinstance(indexes, int) else [chosen[index] for index in indexes]
-        if len(chosen) != count:
-            self.fail(f"{count} qubits are measured into {len(chosen)} bits", statement.at)
-        variable.measured.update(chosen)
-        return [variable.first_bit + index for index in chosen]
+        if len(chosen) != len(outcomes):
+            self.fail(f"{len(outcomes)} qubits are measured into {len(chosen)} bits", at)
+        if size is None:
+            variable.value = outcomes[0]
+            return
+        bits = list(variable.value or (0,) * size)
+        for index, outcome in zip(chosen, outcomes, strict=True):
+            bits[index] = outcome
+        variable.value = tuple(bits)
 
     def run_barrier(self, statement: s.Barrier) -> None:
         for operand in statement.operands:
@@ -162,21 +179,31 @@ class Places(Calculator, ABC):
         meaning = self.names.find(target.name)
         if not isinstance(meaning, Variable):
             self.fail(f"{target.name!r} is not a variable", target.at)
-        if meaning.role != "var":
+        if meaning.role not in ("var", "output"):
             self.fail(f"{target.name!r} cannot be assigned to", target.at)
         return meaning
 
     def run_result(self, statement: s.Result) -> None:
         labels = None if statement.operands is None else self._result_labels(statement.operands, statement.at)
-        factors: list[tuple[str | Matrix, tuple[int, ...] | None]] = []
+        factors = self._asked_factors(statement.factors, statement.at)
+        terms = tuple([(term.coefficient, self._asked_factors(term.factors, statement.at)) for term in statement.terms])
+        for name in statement.parameters:
+            if not self.names.is_input(name):
+                self.fail(f"The gradient is by inputs, which {name!r} is not", statement.at)
+        self.results.append(
+            AskedResult(statement.kind, labels, factors, statement.states, statement.at, terms, statement.parameters)
+        )
+
+    def _asked_factors(self, factors: list[s.Factor], at: int) -> AskedFactors:
+        found: AskedFactors = []
         seen: list[int] = []
-        for factor in statement.factors:
+        for factor in factors:
             places = factor.operands
             chosen = None if places is None else self._result_labels(places, factor.at)
             seen += chosen or ()
-            factors.append((factor.observable, chosen))
-        self.no_repeats(seen, "The observable", statement.at)
-        self.results.append(AskedResult(statement.kind, labels, factors, statement.states, statement.at))
+            found.append((factor.observable, chosen))
+        self.no_repeats(seen, "The observable", at)
+        return found
 
     def _result_labels(self, places: list[s.Place], at: int) -> tuple[int, ...]:
         labels = tuple([label for place in places for label in self.qubits(place).labels])

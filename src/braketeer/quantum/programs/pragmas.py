@@ -10,18 +10,15 @@ import math
 import numpy as np
 
 from braketeer.quantum.circuit import Matrix
+from braketeer.quantum.noise import CHANNELS
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.expressions import ExpressionReader
 
 _OBSERVABLES = frozenset("xyzhi")
 _OBSERVED = frozenset({"expectation", "variance", "sample"})
 _ON_QUBITS = frozenset({"probability", "density_matrix"})
-_NOISE = frozenset(
-    {
-        *("bit_flip", "phase_flip", "pauli_channel", "depolarizing", "two_qubit_depolarizing", "two_qubit_dephasing"),
-        *("amplitude_damping", "generalized_amplitude_damping", "phase_damping", "kraus"),
-    }
-)
+_MOST_OPERATORS = 256
+_MOST_TERMS = 10_000
 MOST_MATRIX_QUBITS = 8
 
 
@@ -43,7 +40,7 @@ class PragmaReader(ExpressionReader):
             case "unitary":
                 statement = self._unitary_gate(at)
             case "noise":
-                return self._noise(tokens.need_name("a noise channel"), at)
+                statement = self._noise(tokens.need_name("a noise channel"), at)
             case "verbatim":
                 statement = None
             case _:
@@ -65,8 +62,42 @@ class PragmaReader(ExpressionReader):
         if kind in _OBSERVED:
             return s.Result(kind, None, self._factors(), (), at)
         if kind == "adjoint_gradient":
-            tokens.fail("The result type adjoint_gradient is not supported yet", at)
+            return self._adjoint_gradient(at)
         return tokens.fail(f"Unknown result type {kind[:40]!r}", at)
+
+    def _adjoint_gradient(self, at: int) -> s.Result:
+        """``expectation(2 * x(q[0]) @ y(q[1]) - z(q[1])) a, b``, or ``all`` or nothing for all inputs."""
+        tokens = self.tokens
+        tokens.need("expectation")
+        tokens.need("(")
+        terms = [self._term(-1.0 if tokens.take("-") else 1.0)]
+        while tokens.text in ("+", "-") and tokens.kind == "sign":
+            sign = -1.0 if tokens.text == "-" else 1.0
+            tokens.advance()
+            terms.append(self._term(-sign if tokens.take("-") else sign))
+            if len(terms) > _MOST_TERMS:
+                tokens.fail(f"The observable of an adjoint gradient has more than {_MOST_TERMS} terms")
+        tokens.need(")")
+        names: list[str] = []
+        if tokens.kind != "end" and not tokens.take("all"):
+            names.append(self.name("the name of an input"))
+            while tokens.take(","):
+                names.append(self.name("the name of an input"))
+        return s.Result("adjoint_gradient", None, [], (), at, tuple(terms), tuple(names))
+
+    def _term(self, sign: float) -> s.Term:
+        tokens = self.tokens
+        coefficient = sign
+        if tokens.kind in ("whole", "float"):
+            coefficient = sign * self._number()
+            if not math.isfinite(coefficient):
+                tokens.fail("Numbers must be finite")
+            tokens.need("*")
+        begin = tokens.at
+        factors = self._factors()
+        if any(factor.operands is None for factor in factors):
+            tokens.fail("An adjoint gradient needs the qubits of each observable", begin)
+        return s.Term(coefficient, factors)
 
     def _states(self) -> tuple[str, ...]:
         tokens = self.tokens
@@ -122,9 +153,20 @@ class PragmaReader(ExpressionReader):
         return s.UnitaryGate(matrix, self.places(), at)
 
     def _noise(self, name: str, at: int) -> s.Noise:
-        if name not in _NOISE:
-            self.tokens.fail(f"Unknown noise channel {name[:40]!r}", at)
-        return s.Noise(name, at)
+        tokens = self.tokens
+        if name == "kraus":
+            tokens.need("(")
+            matrices = [self._matrix()]
+            while tokens.take(","):
+                matrices.append(self._matrix())
+                if len(matrices) > _MOST_OPERATORS:
+                    tokens.fail(f"A channel has at most {_MOST_OPERATORS} Kraus operators")
+            tokens.need(")")
+            return s.Noise(name, [], matrices, self.places(), at)
+        if name not in CHANNELS:
+            tokens.fail(f"Unknown noise channel {name[:40]!r}", at)
+        tokens.need("(")
+        return s.Noise(name, self.expressions(")"), [], self.places(), at)
 
     def _matrix(self) -> Matrix:
         """``[[a, b], [c, d]]`` of complex numbers; square, of 2^k rows."""

@@ -144,7 +144,10 @@ class GateCall:
 
 @dataclass(slots=True)
 class FlatGates:
-    """Consecutive gates on indexed or physical qubits: text, name, number, arguments, qubits, offset of each."""
+    """Consecutive gates on indexed or physical qubits: text, name, number, arguments, qubits, offset of each.
+
+    Arguments of the same text are the same list.
+    """
 
     items: list[tuple[str, str, float | None, list[Expression] | None, str, int]]
     at: int
@@ -162,7 +165,7 @@ class Qubits:
 
 @dataclass(slots=True)
 class Declaration:
-    """``role`` is var, const or input; ``value`` may be a Measure."""
+    """``role`` is var, const, input or output; ``value`` may be a Measure."""
 
     role: str
     type: TypeName
@@ -189,12 +192,18 @@ class GateDefinition:
 
 @dataclass(slots=True)
 class Parameter:
-    """``type`` is None for qubits, whose ``size`` is None for a single one."""
+    """``type`` is None for qubits, whose ``size`` is None for a single one.
+
+    An array's ``access`` is readonly or mutable; its type has no sizes where only ``dimensions``, their number, is
+    given.
+    """
 
     name: str
     type: TypeName | None
     size: Expression | None
     at: int
+    access: str = ""
+    dimensions: Expression | None = None
 
 
 @dataclass(slots=True)
@@ -216,7 +225,7 @@ class Assign:
 
 @dataclass(slots=True)
 class Measure:
-    """``target`` is where the bits go, None where they are not kept."""
+    """``target`` is where the bits go, None where they are not kept or are returned."""
 
     source: Place
     target: Operand | None
@@ -224,7 +233,15 @@ class Measure:
 
 
 @dataclass(slots=True)
+class Reset:
+    operand: Place
+    at: int
+
+
+@dataclass(slots=True)
 class Barrier:
+    """Also a ``nop``."""
+
     operands: list[Place]
     at: int
 
@@ -271,10 +288,10 @@ class Block:
 
 @dataclass(slots=True)
 class Jump:
-    """``kind`` is break, continue, return or end."""
+    """``kind`` is break, continue, return or end; ``value`` may be a Measure."""
 
     kind: str
-    value: Expression | None
+    value: Expression | Measure | None
     at: int
 
 
@@ -303,19 +320,37 @@ class Factor:
 
 
 @dataclass(slots=True)
+class Term:
+    """A factor times others in the sum of an adjoint gradient."""
+
+    coefficient: float
+    factors: list[Factor]
+
+
+@dataclass(slots=True)
 class Result:
-    """A result pragma; ``operands`` is None for ``all`` or none named."""
+    """A result pragma; ``operands`` is None for ``all`` or none named.
+
+    ``terms`` and ``parameters`` are an adjoint gradient's; no parameters mean all of them.
+    """
 
     kind: str
     operands: list[Place] | None
     factors: list[Factor]
     states: tuple[str, ...]
     at: int
+    terms: tuple[Term, ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Noise:
+    """``matrices`` are the operators of ``kraus``; other channels have ``arguments``."""
+
     name: str
+    arguments: list[Expression]
+    matrices: list[Matrix]
+    operands: list[Place]
     at: int
 
 

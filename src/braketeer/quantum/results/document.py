@@ -37,23 +37,27 @@ def result_document(
     result_types: Sequence[tuple[dict[str, Any], Any]],
     measured_qubits: Sequence[int] = (),
     measurements: NDArray[np.uint8] | None = None,
+    outputs: Sequence[dict[str, Any]] | None = None,
 ) -> bytes:
     """The document as JSON. The action stands in it as it was given (see check_action_text).
 
     ``measurements`` has shape (shots, len(measured_qubits)) and is absent with shots = 0.
+    ``outputs`` are the output variables of each shot, where the program declares some.
     """
-    document: dict[str, Any] = {"braketSchemaHeader": _header("gate_model_task_result")}
+    document: dict[str, Any] = {"braketSchemaHeader": header("gate_model_task_result")}
     if measurements is not None:
         document["measurements"] = orjson.Fragment(measurements_json(measurements))
     document["resultTypes"] = [{"type": specification, "value": value} for specification, value in result_types]
     if measurements is not None:
         document["measuredQubits"] = list(measured_qubits)
+    if outputs:
+        document["outputs"] = outputs
     document["taskMetadata"] = {
-        "braketSchemaHeader": _header("task_metadata"),
+        "braketSchemaHeader": header("task_metadata"),
         "id": facts.task_arn,
         "shots": facts.shots,
         "deviceId": facts.device_arn,
-        **_device_parameters(facts.device_parameters),
+        **device_parameters_of(facts.device_parameters),
         "createdAt": timestamp(facts.created_at_ms),
         "endedAt": timestamp(facts.ended_at_ms),
         "status": "COMPLETED",
@@ -61,7 +65,7 @@ def result_document(
     document["additionalMetadata"] = {
         "action": orjson.Fragment(facts.action),
         "simulatorMetadata": {
-            "braketSchemaHeader": _header("simulator_metadata"),
+            "braketSchemaHeader": header("simulator_metadata"),
             "executionDuration": facts.execution_ms,
         },
     }
@@ -96,11 +100,11 @@ def timestamp(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
-def _header(name: str) -> dict[str, str]:
+def header(name: str) -> dict[str, str]:
     return {"name": f"braket.task_result.{name}", "version": "1"}
 
 
-def _device_parameters(text: str | None) -> dict[str, Any]:
+def device_parameters_of(text: str | None) -> dict[str, Any]:
     """Only parameters with the shape of a device's schema: the SDK would refuse the whole document for others."""
     try:
         parameters = orjson.loads(text) if text else None

@@ -1,63 +1,92 @@
-"""Exact values (shots = 0) of every result type, all read from the one final state."""
+"""Exact values (shots = 0) of every result type, all read from the one final state vector or density matrix."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from braketeer.quantum.circuit import Circuit, Matrix, Observable, ProgramError, ResultType
 from braketeer.quantum.engines.amplitudes import State, apply, pieces, targets_first
+from braketeer.quantum.engines.density import Density
+from braketeer.quantum.results import mixed
 from braketeer.quantum.results.observables import check_observable, factor_matrix
-from braketeer.quantum.results.paulis import pauli_expectation
+from braketeer.quantum.results.paulis import pauli_expectations
 from braketeer.quantum.results.probabilities import probabilities
 
 _PAULIS = frozenset("ixyz")
-_LARGEST_DENSITY_QUBITS = 12
+_MEASURED = ("expectation", "variance")
+#: Of a result: 4^12 numbers are half a gigabyte of JSON.
+LARGEST_DENSITY_QUBITS = 12
 #: The state is read in pieces of at most this many amplitudes (256 KiB) where the targets allow.
 _PIECE = 1 << 14
 
 
-def exact_values(circuit: Circuit, state: State) -> list[Any]:
-    """The value of each result type in order, ready for JSON: complex numbers as [re, im], arrays as numpy arrays."""
-    return [_value(result, state, circuit.qubit_count) for result in circuit.results]
+def exact_values(circuit: Circuit, state: State | Density) -> list[Any]:
+    """The value of each result type in order, ready for JSON: complex numbers as [re, im], arrays as numpy arrays.
+
+    ``state`` has shape (2^n,), or (2^n, 2^n) after noise.
+    """
+    measured = [(result, observable) for result in circuit.results for observable in observables_of(result)]
+    found = iter(moments(state, [observable for _, observable in measured]))
+    return [_value(result, state, circuit.qubit_count, found) for result in circuit.results]
 
 
-def _value(result: ResultType, state: State, qubits: int) -> Any:
+def observables_of(result: ResultType) -> list[Observable]:
+    """What a result is the expectation or variance of: several observables where it names no qubit."""
+    if result.kind not in _MEASURED or result.observable is None:
+        return []
+    if result.targets is None:
+        return [Observable((factor,)) for factor in result.observable.factors]
+    return [result.observable]
+
+
+def _value(result: ResultType, state: State | Density, qubits: int, found: Iterator[tuple[float, float]]) -> Any:
+    """``found`` gives the moments of this result's observables next."""
+    is_mixed = state.ndim == 2
     match result.kind:
         case "probability":
-            return probabilities(state, result.targets)
+            return (mixed.populations if is_mixed else probabilities)(state, result.targets)
         case "expectation" | "variance":
-            return _observable_value(result, state)
+            if result.observable is None:
+                raise ProgramError(f"the result type {result.kind!r} names no observable")
+            values = [
+                mean if result.kind == "expectation" else max(square - mean * mean, 0.0)
+                for mean, square in islice(found, len(observables_of(result)))
+            ]
+            return values if result.targets is None else values[0]
+        case "density_matrix":
+            return _density_matrix(state, result.targets)
+        case "amplitude" | "state_vector" if is_mixed:
+            raise ProgramError(f"after noise there is no {result.kind.replace('_', ' ')}, only a density matrix")
         case "amplitude":
             return {bits: _pair(state[_index(bits, qubits)]) for bits in result.states}
         case "state_vector":
             return state.view(np.float64).reshape(-1, 2)
-        case "density_matrix":
-            return _density_matrix(state, result.targets)
     raise ProgramError(f"the result type {result.kind!r} has no exact value: it needs shots")
 
 
-def _observable_value(result: ResultType, state: State) -> float | list[float]:
-    observable = result.observable
-    if observable is None:
-        raise ProgramError(f"the result type {result.kind!r} names no observable")
-    if result.targets is None:
-        return [_one(result.kind, state, Observable((factor,))) for factor in observable.factors]
-    return _one(result.kind, state, observable)
+def moments(state: State | Density, observables: Sequence[Observable]) -> list[tuple[float, float]]:
+    """<O> and <O^2> of each observable; products of Pauli letters are read together."""
+    for observable in observables:
+        check_observable(observable, len(state).bit_length() - 1)
+    if state.ndim == 2:
+        return [mixed.moments(state, observable) for observable in observables]
+    words = {number: word for number, observable in enumerate(observables) if (word := _word(observable)) is not None}
+    means = dict(zip(words, pauli_expectations(state, list(words.values())), strict=True))
+    return [
+        (means[number], 1.0) if number in means else _general_moments(state, observable)
+        for number, observable in enumerate(observables)
+    ]
 
 
-def _one(kind: str, state: State, observable: Observable) -> float:
-    mean, square = moments(state, observable)
-    return mean if kind == "expectation" else max(square - mean * mean, 0.0)
-
-
-def moments(state: State, observable: Observable) -> tuple[float, float]:
-    """<O> and <O^2> in the state."""
-    check_observable(observable, state.size.bit_length() - 1)
-    if all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
-        return pauli_expectation(state, ((str(name), targets[0]) for name, targets in observable.factors)), 1.0
-    return _general_moments(state, observable)
+def _word(observable: Observable) -> list[tuple[str, int]] | None:
+    """The letters of a product of Pauli letters; None for other observables."""
+    if not all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
+        return None
+    return [(str(name), targets[0]) for name, targets in observable.factors]
 
 
 def _general_moments(state: State, observable: Observable) -> tuple[float, float]:
@@ -82,11 +111,14 @@ def _is_identity(name: str | Matrix) -> bool:
     return isinstance(name, str) and name == "i"
 
 
-def _density_matrix(state: State, targets: tuple[int, ...] | None) -> Any:
+def _density_matrix(state: State | Density, targets: tuple[int, ...] | None) -> Any:
     """Shape (2^k, 2^k, 2) for the targets kept, all of them where None."""
-    kept = tuple(range(state.size.bit_length() - 1)) if targets is None else targets
-    if len(kept) > _LARGEST_DENSITY_QUBITS:
-        raise ProgramError(f"a density matrix of {len(kept)} qubits is beyond the {_LARGEST_DENSITY_QUBITS} taken here")
+    kept = tuple(range(len(state).bit_length() - 1)) if targets is None else targets
+    if len(kept) > LARGEST_DENSITY_QUBITS:
+        raise ProgramError(f"a density matrix of {len(kept)} qubits is beyond the {LARGEST_DENSITY_QUBITS} taken here")
+    if state.ndim == 2:
+        part = np.ascontiguousarray(state) if targets is None else mixed.reduced(state, kept)
+        return part.view(np.float64).reshape(*part.shape, 2)
     matrix = np.zeros((1 << len(kept),) * 2, dtype=np.complex128)
     for piece in pieces(targets_first(state, kept), len(kept), _PIECE):
         columns = piece.reshape(1 << len(kept), -1)
@@ -123,5 +155,5 @@ def values_wanted(circuit: Circuit) -> int:
         elif result.kind == "state_vector":
             total += 2 << width
         elif result.kind == "density_matrix":
-            total += 2 << min(2 * width, 2 * _LARGEST_DENSITY_QUBITS)
+            total += 2 << min(2 * width, 2 * LARGEST_DENSITY_QUBITS)
     return total

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.engines.amplitudes import State
-from braketeer.quantum.results.probabilities import probabilities
+from braketeer.quantum.results.probabilities import Probabilities, probabilities
 
 _ROW = 64
 _SMALL = 1 << 14
@@ -21,16 +21,19 @@ def draw(state: State, shots: int, random: np.random.Generator) -> Indices:
     An index of probability 0 is never drawn. Few shots of a large state go by rows of 64 amplitudes, so that the table
     of probabilities is a 128th of the state.
     """
-    indices = (
-        _by_table(state, shots, random) if state.size <= max(_SMALL, _ROW * shots) else _by_rows(state, shots, random)
-    )
+    if state.size <= max(_SMALL, _ROW * shots):
+        return draw_from(probabilities(state), shots, random)
+    indices = _by_rows(state, shots, random)
     random.shuffle(indices)
     return indices
 
 
-def _by_table(state: State, shots: int, random: np.random.Generator) -> Indices:
-    table = np.cumsum(probabilities(state))
-    return np.searchsorted(table, _sorted_uniform(table[-1], shots, random), side="right")
+def draw_from(weights: Probabilities, shots: int, random: np.random.Generator) -> Indices:
+    """``shots`` independent indices k, each as likely as ``weights[k]`` (at least 0) is of their sum."""
+    table = np.cumsum(weights)
+    indices: Indices = np.searchsorted(table, _sorted_uniform(table[-1], shots, random), side="right")
+    random.shuffle(indices)
+    return indices
 
 
 def _by_rows(state: State, shots: int, random: np.random.Generator) -> Indices:

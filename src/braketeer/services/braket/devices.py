@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from braketeer.devices.catalogue import Catalogue, Device
+from braketeer.devices.listed import DeviceStatus
 from braketeer.domain import pagination
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
@@ -54,10 +55,16 @@ class Devices:
         The only filter is deviceArn (the model's word for SearchDevicesFilter.name): any of its values.
         """
         wanted = _wanted_arns(request["filters"])
-        found = [d for d in self._catalogue if d.is_in(caller.region) and (wanted is None or d.arn in wanted)]
+        states = await self._database.read(devices.states)
+        found = [
+            device
+            for device in self._catalogue
+            if device.is_in(caller.region)
+            and (wanted is None or device.arn in wanted)
+            and (not device.unlisted or _is_switched_on(states.get(device.arn)))
+        ]
         start = self._start(request.get("nextToken"), found)
         end = start + (request.get("maxResults") or DEFAULT_PAGE)
-        states = await self._database.read(devices.states)
         answer: dict[str, Any] = {"devices": [_summary(device, states.get(device.arn)) for device in found[start:end]]}
         if end < len(found):
             answer["nextToken"] = pagination.sign(self._page_key, {"search": "SearchDevices", "from": found[end].arn})
@@ -72,6 +79,10 @@ class Devices:
             if place.get("search") == "SearchDevices" and device.arn == place["from"]:
                 return index
         raise ValidationException("The nextToken belongs to another search")
+
+
+def _is_switched_on(state: devices.DeviceState | None) -> bool:
+    return state is not None and state.status == DeviceStatus.ONLINE
 
 
 def _summary(device: Device, state: devices.DeviceState | None) -> dict[str, Any]:
