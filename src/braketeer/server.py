@@ -48,7 +48,7 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, log_cleaning, quotas
+from braketeer.store import accounts, client_tokens, log_cleaning, log_queries, quotas
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
 from braketeer.store.database import Transaction
@@ -243,17 +243,32 @@ class Service:
 
     async def _keep_house(self) -> None:
         while True:
-            try:
-                await self.database.write(lambda tx: client_tokens.forget_old(tx.connection, self.clock.now_ms()))
-                await self.database.write(lambda tx: accounts.forget_temporary_keys(tx.connection, self.clock.now_ms()))
-                await asyncio.to_thread(self.audit.forget_old)
-                await self.lifecycles.carry_out()
-                await self.objects.collect_garbage()
-                while await self.database.write(lambda tx: log_cleaning.clean(tx.connection, self.clock.now_ms())):
-                    pass  # each is short, and other writes go between
-            except Exception:
-                log.exception("housekeeping failed; it is tried again later")
+            for name, step in self.housekeeping().items():
+                try:
+                    await step()
+                except Exception:
+                    log.exception("housekeeping has failed at %s; it is tried again later", name)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    def housekeeping(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """What is done every hour, each by what it is about; none keeps another from being done."""
+        now_ms = self.clock.now_ms
+        return {
+            "client tokens": lambda: self._in_pieces(lambda tx: client_tokens.forget_old(tx.connection, now_ms())),
+            "temporary keys": lambda: self._in_pieces(
+                lambda tx: accounts.forget_temporary_keys(tx.connection, time.time())
+            ),
+            "log queries": lambda: self._in_pieces(lambda tx: log_queries.forget_old(tx.connection, now_ms())),
+            "the audit": lambda: asyncio.to_thread(self.audit.forget_old),
+            "lifecycles": self.lifecycles.carry_out,
+            "files of objects": self.objects.collect_garbage,
+            "log events": lambda: log_cleaning.clean(self.database, now_ms()),
+        }
+
+    async def _in_pieces(self, work: Callable[[Transaction], bool]) -> None:
+        """Write as long as there may be more to do: each is short, and other writes go between."""
+        while await self.database.write(work):
+            pass
 
     async def ensure_account(self) -> None:
         """The first start makes account ``default`` and an operator's key, and writes the key to credentials.json."""

@@ -238,7 +238,7 @@ def test_a_revoked_key_is_refused_at_the_very_next_request(service: RunningServi
             assert (status, error) == (403, "UnrecognizedClientException")
         finally:
             connection.close()
-        assert set(ended) == {key["id"], session["AccessKeyId"]}
+        assert ended == 2
         braket = service.client(
             "braket",
             aws_access_key_id=session["AccessKeyId"],

@@ -19,6 +19,7 @@ from cryptography.fernet import Fernet
 
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Caller, Role
 from braketeer.domain.errors import ServiceError
+from braketeer.services import sts
 from braketeer.services.iam import Iam
 from braketeer.services.sts import Sts
 from braketeer.store import accounts
@@ -174,6 +175,37 @@ def test_revoking_a_key_revokes_what_came_of_it(desk: Desk) -> None:
     desk.database.write_now(lambda tx: accounts.revoke_key(tx.connection, first.key_id, NOW * 1000))
     assert [desk.find(caller.key_id) for caller in (first, second, third)] == [None, None, None]
     assert refusal(desk.sts, third, "AssumeRole", RoleArn=ROLE, RoleSessionName="ef")[1] == 403
+
+
+def test_a_key_has_so_many_sessions_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "MOST_SESSIONS", 3)
+    user, asked = desk.key(), {"RoleArn": ROLE, "RoleSessionName": "ab", "DurationSeconds": 900}
+    sessions = [desk.caller_with(desk.sts(user, "AssumeRole", **asked)["Credentials"]) for _ in range(3)]
+    code, status, message = refusal(desk.sts, user, "AssumeRole", **asked)
+    assert (code, status) == ("LimitExceeded", 400)
+    assert "at most 3 temporary keys" in message
+    assert refusal(desk.sts, user, "GetSessionToken")[0] == "LimitExceeded"
+    assert desk.sts(sessions[0], "AssumeRole", **asked)  # its own count
+    assert desk.sts(desk.key(), "AssumeRole", **asked)
+    desk.revoke(accounts.revoke_key, sessions[1].key_id)
+    assert desk.sts(user, "AssumeRole", **asked)
+    desk.real += 900
+    assert desk.sts(user, "AssumeRole", **asked)
+
+
+def test_many_at_once_keep_to_the_number_of_sessions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "MOST_SESSIONS", 5)
+    user = desk.key()
+
+    def ask(_: int) -> str:
+        try:
+            desk.sts(user, "AssumeRole", RoleArn=ROLE, RoleSessionName="ab")
+        except ServiceError as refused:
+            return refused.code
+        return "done"
+
+    with ThreadPoolExecutor(12) as threads:
+        assert sorted(threads.map(ask, range(12))) == ["LimitExceeded"] * 7 + ["done"] * 5
 
 
 def test_a_jobs_key_hands_its_job_on(desk: Desk) -> None:

@@ -20,7 +20,8 @@ from sqlalchemy import func, select
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.errors import ServiceError
 from braketeer.services.logs import Logs, filters, queries, query_runs
-from braketeer.store import log_cleaning, log_scans, logs
+from braketeer.services.logs.turns import Turns
+from braketeer.store import deletions, log_cleaning, log_queries, log_scans, logs
 from braketeer.store.database import Database
 from braketeer.store.tables import log_events
 
@@ -338,8 +339,7 @@ def test_a_long_message_of_a_client_stays_whole(client: Client) -> None:
 
 
 def _clean(database: Database) -> None:
-    while database.write_now(lambda tx: log_cleaning.clean(tx.connection, NOW)):
-        pass
+    _run(log_cleaning.clean(database, NOW))
 
 
 def _rows(database: Database) -> int:
@@ -363,6 +363,64 @@ def test_a_deleted_stream_is_gone_at_once_and_its_events_later(
     _clean(database)
     assert _messages(client.get_log_events(logGroupName=GROUP, logStreamName=STREAM)) == ["new"]
     assert _rows(database) == 2
+
+
+def test_a_group_of_many_streams_is_deleted_in_short_writes(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "STREAMS_AT_ONCE", 3)
+    for stream in range(10):
+        _log(database, (1, "old"), stream=f"s{stream}")
+
+    def delete() -> bool | None:
+        return database.write_now(lambda tx: logs.delete_group(tx.connection, DEFAULT_ACCOUNT_ID, GROUP))
+
+    assert delete() is False
+    assert len(client.describe_log_streams(logGroupName=GROUP)["logStreams"]) == 7
+    client.delete_log_group(logGroupName=GROUP)
+    assert delete() is None
+    client.create_log_group(logGroupName=GROUP)
+    assert client.describe_log_streams(logGroupName=GROUP)["logStreams"] == []
+    monkeypatch.setattr(log_cleaning, "STREAMS_AT_ONCE", 2)
+    monkeypatch.setattr(log_cleaning, "STREAMS_FOUND_AT_ONCE", 4)
+    _clean(database)
+    assert _rows(database) == 0
+    assert database.read_now(log_cleaning.deleted_streams) == []
+
+
+def test_a_write_of_the_cleaning_is_short(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many streams and events have to go."""
+    monkeypatch.setattr(log_cleaning, "MOST_AT_ONCE", 5)
+    for stream in range(4):
+        _log(database, *((n, "old") for n in range(7)), (NOW, "new"), stream=f"s{stream}")
+    database.write_now(lambda tx: logs.change_group(tx.connection, DEFAULT_ACCOUNT_ID, GROUP, retention_days=1))
+    streams = database.read_now(lambda connection: log_cleaning.expired_streams(connection, NOW, 0))
+    assert len(streams) == 4
+    done = database.write_now(lambda tx: log_cleaning.remove_expired(tx.connection, streams, NOW))
+    assert (done, _rows(database)) == (0, 32 - 5)
+    done = database.write_now(lambda tx: log_cleaning.remove_expired(tx.connection, streams, NOW))
+    assert (done, _rows(database)) == (1, 32 - 10)
+    database.write_now(lambda tx: logs.change_group(tx.connection, DEFAULT_ACCOUNT_ID, GROUP, retention_days=None))
+    done = database.write_now(lambda tx: log_cleaning.remove_expired(tx.connection, streams, NOW))
+    assert (done, _rows(database)) == (4, 32 - 10)
+
+
+def test_old_queries_are_forgotten_in_short_writes(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "AT_ONCE", 3)
+    week = log_queries.KEPT_MS
+    for number in range(8):
+        made = NOW - week - number if number else NOW - week
+        database.write_now(
+            lambda tx, number=number, made=made: log_queries.add(  # type: ignore[misc]
+                tx.connection, f"q{number}", DEFAULT_ACCOUNT_ID, {"query": "q", "groups": ["g"]}, made
+            )
+        )
+    assert len(client.describe_queries()["queries"]) == 8  # whoever adds one does not clean up
+    forget = [database.write_now(lambda tx: log_queries.forget_old(tx.connection, NOW)) for _ in range(3)]
+    assert forget == [True, True, False]
+    assert [query["queryId"] for query in client.describe_queries()["queries"]] == ["q0"]
 
 
 def test_a_deleted_group_comes_back_empty(database: Database, client: Client) -> None:
@@ -389,7 +447,7 @@ def test_streams_are_deleted_cleaned_and_written_at_once(database: Database, cli
         database.write_now(lambda tx: logs.delete_stream(tx.connection, DEFAULT_ACCOUNT_ID, GROUP, STREAM))
 
     def clean(_: int) -> None:
-        database.write_now(lambda tx: log_cleaning.clean(tx.connection, NOW))
+        _clean(database)
 
     with ThreadPoolExecutor(6) as threads:
         work = [threads.submit(do, number) for number in range(40) for do in (write, delete, clean)]
@@ -512,6 +570,76 @@ def test_a_filter_looks_at_so_much_at_once_and_says_where_to_go_on(
         assert found == sorted(within, reverse=not from_head)
         assert 0 < len(within) < empty
     assert _refused(client.filter_log_events, logGroupName="other", **token) == "InvalidParameterException"
+
+
+def _filtered(client: Client, **asked: Any) -> tuple[list[str], int]:
+    """The messages of all pages, and how many pages there were."""
+    found, pages, token = [], 0, {}
+    while True:
+        page = client.filter_log_events(logGroupName=GROUP, **asked, **token)
+        found += _messages(page)
+        pages += 1
+        if "nextToken" not in page:
+            return found, pages
+        token = {"nextToken": page["nextToken"]}
+
+
+@pytest.mark.parametrize("from_head", [True, False])
+@pytest.mark.parametrize("kind", ["apart", "at once", "overlapping"])
+def test_a_page_takes_so_many_reads_however_many_streams_there_are(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch, kind: str, from_head: bool
+) -> None:
+    """Streams one after the other, streams that all begin and end in one millisecond, and streams side by side."""
+    monkeypatch.setattr(filters, "MOST_READS", 4)
+    monkeypatch.setattr(log_scans, "STREAMS_AT_ONCE", 3)
+    monkeypatch.setattr(filters, "FIRST_STRETCH", 2)
+    monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 2)
+    times = {"apart": (10, 1), "at once": (0, 0), "overlapping": (1, 50)}[kind]
+    events = []
+    for stream in range(23):
+        mine = [(100 + stream * times[0] + n * times[1], f"{stream}/{n}") for n in range(3)]
+        _log(database, *mine, stream=f"s{stream}")
+        events += mine
+    expected = [text for _, text in sorted(events, key=lambda each: each[0])]
+    reads = 0
+    scan = log_scans.scan
+
+    def counted(*given: Any, **more: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return scan(*given, **more)
+
+    monkeypatch.setattr(log_scans, "scan", counted)
+    found, pages = _filtered(client, startFromHead=from_head)
+    assert found == expected[:: 1 if from_head else -1]
+    assert pages >= 23 // 4
+    assert reads <= 4 * pages
+    few = _filtered(client, startFromHead=from_head, filterPattern="2", limit=1)[0]
+    assert few == [text for text in expected if "2" in text][:: 1 if from_head else -1]
+    monkeypatch.setattr(filters, "MOST_SECONDS", 0.0)
+    found, hasty = _filtered(client, startFromHead=from_head, logStreamNamePrefix="s1")
+    assert found == [text for text in expected if text.startswith("1")][:: 1 if from_head else -1]
+    assert hasty > len(found) // 3
+
+
+def test_a_page_takes_no_streams_that_it_does_not_come_to(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_scans, "STREAMS_AT_ONCE", 2)
+    for stream in range(30):
+        _log(database, (stream, f"n{stream}"), stream=f"s{stream}")
+    taken = []
+    come = log_scans.streams_to_come
+
+    def counted(*given: Any, **more: Any) -> Any:
+        rows = come(*given, **more)
+        taken.extend(rows)
+        return rows
+
+    monkeypatch.setattr(log_scans, "streams_to_come", counted)
+    page = client.filter_log_events(logGroupName=GROUP, limit=3, startTime=5)
+    assert _messages(page) == ["n5", "n6", "n7"]
+    assert len(taken) <= 6
 
 
 def test_a_page_of_a_filter_is_cut_at_a_mebibyte(database: Database, client: Client) -> None:
@@ -641,20 +769,37 @@ def test_only_so_many_queries_of_an_account_run_at_once(database: Database, clie
     _log(database, (1, "x"))
     asked = {"logGroupName": GROUP, "startTime": 0, "endTime": 1, "queryString": "fields @message"}
 
-    async def start_many(service: Logs) -> str:
+    async def start_many(service: Logs) -> list[str]:
         # They cannot end meanwhile: each needs a read, and the loop is not given to anybody between.
-        service._runs._turns = asyncio.Semaphore(0)
-        for _ in range(30):
-            await service.start_query(CALLER, asked)
-        try:
-            await service.start_query(CALLER, asked)
-        except ServiceError as error:
-            return error.code
-        finally:
-            await service.close()
-        return "none"
+        service._runs._turns = Turns(0)
+        answers = await asyncio.gather(*(service.start_query(CALLER, asked) for _ in range(45)), return_exceptions=True)
+        refused = [answer.code for answer in answers if isinstance(answer, ServiceError)]
+        await service.close()
+        return refused
 
-    assert _run(start_many(client.service)) == "LimitExceededException"
+    assert _run(start_many(client.service)) == ["LimitExceededException"] * 15
+    assert client.start_query(**asked)
+
+
+def test_queries_whose_results_are_asked_for_keep_to_the_limit_too(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _log(database, (1, "x"))
+    asked = {"logGroupName": GROUP, "startTime": 0, "endTime": 1, "queryString": "fields @message"}
+    kept = [client.start_query(**asked)["queryId"] for _ in range(3)]  # each ends with its event loop, unanswered
+    monkeypatch.setattr(query_runs, "MOST_OF_AN_ACCOUNT", 2)
+    again = Logs(database, StillClock(), b"a key")
+
+    async def ask() -> list[str]:
+        again._runs._turns = Turns(0)
+        answers = [await again.get_query_results(CALLER, {"queryId": number}) for number in kept]
+        assert len(again._runs._runs) == 2
+        await again.close()
+        again._runs._turns = Turns(1)
+        return [answer["status"] for answer in answers]
+
+    assert _run(ask()) == ["Running"] * 3
+    assert [Client(again).get_query_results(queryId=number)["status"] for number in kept] == ["Complete"] * 3
 
 
 def test_a_pointer_of_a_result_leads_to_its_record(database: Database, client: Client) -> None:

@@ -54,6 +54,15 @@ def test_a_jobs_key_makes_no_keys() -> None:
             authorise(job, "sts", operation)
 
 
+def test_a_jobs_code_does_not_lift_the_limit_that_is_to_stop_it() -> None:
+    job = replace(USER, job_id="job-1")
+    authorise(job, "braket", "SearchSpendingLimits")
+    for operation in ("CreateSpendingLimit", "UpdateSpendingLimit", "DeleteSpendingLimit"):
+        authorise(USER, "braket", operation)
+        with pytest.raises(AccessDeniedException, match=f"hybrid job may not perform braket:{operation}"):
+            authorise(job, "braket", operation)
+
+
 def test_the_audit_keeps_what_changes_something_and_what_makes_keys() -> None:
     assert all(map(audit.is_kept, ("CreateQuantumTask", "PutObject", "DeleteObjects", "AssumeRole", "GetSessionToken")))
     assert not any(map(audit.is_kept, ("GetObject", "SearchJobs", "HeadBucket", "StartQuery", "GetCallerIdentity")))

@@ -111,7 +111,7 @@ class Keys:
         """
         key_id = asked.at["id"]
 
-        def revoke(transaction: Transaction) -> tuple[list[str], AccessKey | None]:
+        def revoke(transaction: Transaction) -> tuple[int, AccessKey | None]:
             connection, key, ended = transaction.connection, None, None
             if _KEY_ID.fullmatch(key_id):
                 key = rows.find_key(connection, self._secrets, key_id)
@@ -126,7 +126,7 @@ class Keys:
         ended, instead = await self._database.write(revoke)
         self._forget()  # the topic would be heard too, but perhaps only after the next request
         try:
-            await asyncio.to_thread(self._credentials.forget, ended, instead)
+            await asyncio.to_thread(self._credentials.forget, [key_id], instead)
         except OSError as problem:
             _log.error("a revoked key could not be taken out of credentials.json: %s", problem)
         return {"revoked": ended}

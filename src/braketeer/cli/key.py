@@ -62,4 +62,5 @@ def revoke(
     if json:
         output.as_json(ended)
     else:
-        typer.echo(f"Revoked: {', '.join(ended['revoked']) or 'nothing that was still valid'}")
+        others = f", and {ended['revoked'] - 1} that were made with it" if ended["revoked"] > 1 else ""
+        typer.echo(f"Revoked: {key_id}{others}" if ended["revoked"] else "Revoked: nothing that was still valid")

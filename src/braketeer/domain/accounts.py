@@ -67,6 +67,7 @@ _READING_VERBS = (
 
 
 _KEY_MAKERS = frozenset({"AssumeRole", "GetFederationToken", "GetSessionToken"})
+_LIMIT_CHANGERS = frozenset({"CreateSpendingLimit", "UpdateSpendingLimit", "DeleteSpendingLimit"})
 
 
 def checked_name(text: str) -> str:
@@ -108,11 +109,12 @@ def authorise(caller: Caller, service: str, operation: str) -> None:
     """Refuse what the caller's role may not do (AccessDeniedException).
 
     Viewers read; users and operators use the whole AWS surface; only operators reach the service ``braketeer``. The key
-    of a hybrid job makes no further keys: it ends with the job, and they would not.
+    of a hybrid job makes no further keys: it ends with the job, and they would not. Nor does it change spending limits:
+    they are to stop whatever code runs in it.
     """
     if service == "braketeer" and caller.role is not Role.OPERATOR:
         raise AccessDeniedException("The operator's API needs a key of role operator")
-    if caller.job_id is not None and makes_keys(operation):
+    if caller.job_id is not None and (makes_keys(operation) or operation in _LIMIT_CHANGERS):
         raise AccessDeniedException(f"The key of a hybrid job may not perform {service}:{operation}")
     if caller.role is Role.VIEWER and not only_reads(operation):
         raise AccessDeniedException(

@@ -39,6 +39,10 @@ class Merge:
         front, stream = self._fronts[0]
         return stream, self._key(front)
 
+    def add(self, stream: int, front: Place) -> None:
+        """One more stream; its front is not before the front of the stream that lags behind."""
+        heapq.heappush(self._fronts, (self._key(front), stream))
+
     def advance(self, found: Iterable[Place], front: Place | None) -> None:
         """The lagging stream was read on: ``found`` are its further matches, ``front`` is None at its end."""
         for place in found:

@@ -25,6 +25,7 @@ DEFAULT_SECONDS = 3600
 DEFAULT_SESSION_SECONDS = 43_200
 MOST_CHAINED_SECONDS = 3600
 TOKEN_LETTERS = 128
+MOST_SESSIONS = 10_000  # of one key at a time
 # What would narrow or bind a temporary key in a way that is not kept here, and so must not be taken for granted.
 _NOT_HONOURED = {
     "Policy": "session policies are not evaluated",
@@ -121,7 +122,7 @@ class Sts:
         session_name: str | None = None,
         role_arn: str | None = None,
     ) -> AccessKey:
-        """A key that ends with the caller's, at the latest.
+        """A key that ends with the caller's, at the latest; LimitExceeded where the caller's has MOST_SESSIONS already.
 
         A hybrid job's key makes none (domain.accounts.authorise); if it did, the job's end would revoke that too.
         """
@@ -130,7 +131,7 @@ class Sts:
         expires_at = int(self._real_time()) + seconds
         if parent is not None and parent["expires_at"] is not None:  # a key's end never changes
             expires_at = min(expires_at, parent["expires_at"])
-        return accounts.create_key(
+        key = accounts.create_key(
             connection,
             self._secrets,
             caller.account,
@@ -142,6 +143,13 @@ class Sts:
             session_name=session_name,
             role_arn=role_arn,
         )
+        # Counted with the new one, and undone if it is too many: create_key has locked the row of the key that asks.
+        if accounts.count_issued(connection, caller.key_id, self._real_time(), MOST_SESSIONS + 1) > MOST_SESSIONS:
+            raise ServiceError(
+                f"A key has at most {MOST_SESSIONS:,} temporary keys at a time: wait until some of them have ended",
+                code="LimitExceeded",
+            )
+        return key
 
 
 def _identity(connection: Connection, caller: Caller) -> dict[str, Any]:

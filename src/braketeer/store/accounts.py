@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets as randomness
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.accounts import AccessKey, Role
 from braketeer.domain.errors import AccessDeniedException, ConflictException
+from braketeer.store.deletions import delete_some
 from braketeer.store.secrets import Secrets
 from braketeer.store.tables import access_keys, accounts
 
@@ -21,7 +22,7 @@ _ADD_ACCOUNT = {
 }
 _ADD_KEY = insert(access_keys)
 
-TEMPORARY_KEPT_MS = 7 * 24 * 3600 * 1000
+TEMPORARY_KEPT_SECONDS = 7 * 24 * 3600
 _LETTERS = string.ascii_uppercase + "234567"
 _LASTING = access_keys.c.session_token.is_(None)  # keys that somebody keeps, not those of a job or a session
 _MOST_DRAWS = 20  # of a random number for an account; one draw is enough while there are fewer than millions
@@ -198,12 +199,23 @@ def list_keys(connection: Connection, account: str | None = None, *, lasting_onl
     return connection.execute(query.order_by(access_keys.c.created_at, access_keys.c.id)).mappings().all()
 
 
-def revoke_key(connection: Connection, key_id: str, now_ms: int) -> list[str] | None:
-    """End a key and everything that was issued by it; the ids of all that ended, None where there is no such key.
+def count_issued(connection: Connection, key_id: str, now: float, most: int) -> int:
+    """How many of the keys that a key has issued are valid at ``now`` (real time, epoch seconds); up to ``most``.
+
+    In a transaction that has issued one (see create_key) the key's row is locked: nobody issues more until it ends.
+    """
+    c = access_keys.c
+    valid = select(c.id).where(c.issued_by == key_id, c.expires_at > now, c.revoked_at.is_(None)).limit(most)
+    return connection.execute(select(func.count()).select_from(valid.subquery())).scalar_one()
+
+
+def revoke_key(connection: Connection, key_id: str, now_ms: int) -> int | None:
+    """End a key and everything that was issued by it; how many ended, None where there is no such key.
 
     ConflictException for the last key that operates the service. All keys that do are locked, in the order of their
     ids, before they are counted: of two callers that revoke the last two, the second is refused. A key that is being
-    issued meanwhile waits for its issuer's row (see create_key) or is found here.
+    issued meanwhile waits for its issuer's row (see create_key), or its issuer's revocation waits for it: then it is
+    found by the next of these statements, which are repeated until there is nothing left to revoke.
     """
     operators = (
         select(access_keys.c.id)
@@ -216,12 +228,14 @@ def revoke_key(connection: Connection, key_id: str, now_ms: int) -> list[str] | 
         raise ConflictException("This is the last key that can operate the service: make another operator's key first")
     if connection.execute(select(access_keys.c.id).where(access_keys.c.id == key_id)).first() is None:
         return None
-    ended: list[str] = []
-    generation: Iterable[str] = [key_id]
-    while generation := _revoke(connection, generation, now_ms):
-        ended += generation
-        issued = select(access_keys.c.id).where(access_keys.c.issued_by.in_(generation))
-        generation = list(connection.execute(issued).scalars())
+    family = select(access_keys.c.id).where(access_keys.c.id == key_id).cte("family", recursive=True, nesting=True)
+    family = family.union(select(access_keys.c.id).join(family, access_keys.c.issued_by == family.c.id))
+    # Whoever is in it is not named one by one: a key may have issued more than a statement can have parameters.
+    # Nested, as Python's driver of SQLite counts no rows of a statement that begins with WITH.
+    still = access_keys.c.id.in_(select(family.c.id)) & access_keys.c.revoked_at.is_(None)
+    ended = 0
+    while revoked := connection.execute(update(access_keys).where(still).values(revoked_at=now_ms)).rowcount:
+        ended += revoked
     return ended
 
 
@@ -236,15 +250,10 @@ def revoke_job_keys(connection: Connection, job_id: str, now_ms: int) -> list[st
     return list(connection.execute(revoked).scalars())
 
 
-def forget_temporary_keys(connection: Connection, now_ms: int) -> None:
-    """Drop the keys of sessions and jobs that ended a week ago: they come by the thousand and nobody asks for them."""
-    long_ago = now_ms - TEMPORARY_KEPT_MS
-    over = or_(access_keys.c.expires_at < long_ago // 1000, access_keys.c.revoked_at < long_ago)
-    connection.execute(delete(access_keys).where(access_keys.c.session_token.is_not(None), over))
+def forget_temporary_keys(connection: Connection, now: float) -> bool:
+    """Drop some of the keys of sessions and jobs that expired a week before ``now`` (real time, epoch seconds).
 
-
-def _revoke(connection: Connection, key_ids: Iterable[str], now_ms: int) -> list[str]:
-    """Those of these keys that were not revoked before, and are now."""
-    still = access_keys.c.id.in_(list(key_ids)) & access_keys.c.revoked_at.is_(None)
-    revoked = update(access_keys).where(still).values(revoked_at=now_ms).returning(access_keys.c.id)
-    return list(connection.execute(revoked).scalars())
+    They come by the thousand and nobody asks for them. Whether there may be more.
+    """
+    over = access_keys.c.expires_at < int(now) - TEMPORARY_KEPT_SECONDS
+    return delete_some(connection, access_keys, access_keys.c.session_token.is_not(None) & over)

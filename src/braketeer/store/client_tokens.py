@@ -5,11 +5,12 @@ The primary key of the table is what makes it hold: two transactions that insert
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ServiceError, ValidationException
+from braketeer.store.deletions import delete_some
 from braketeer.store.statements import Statement
 from braketeer.store.tables import client_tokens
 
@@ -76,9 +77,9 @@ def resource_of(
     return _resource(find(connection, caller, operation, token), request_hash, mismatch)
 
 
-def forget_old(connection: Connection, now_ms: int) -> None:
-    """Drop tokens older than two days; the promise is 24 hours."""
-    connection.execute(delete(client_tokens).where(client_tokens.c.created_at < now_ms - KEPT_MS))
+def forget_old(connection: Connection, now_ms: int) -> bool:
+    """Drop some of the tokens older than two days (the promise is 24 hours); whether there may be more."""
+    return delete_some(connection, client_tokens, client_tokens.c.created_at < now_ms - KEPT_MS)
 
 
 def _resource(found: tuple[str, str] | None, request_hash: str, mismatch: type[ServiceError]) -> str | None:

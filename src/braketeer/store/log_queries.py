@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy import tuple_ as row_value
 
+from braketeer.store.deletions import delete_some
 from braketeer.store.tables import log_queries
 
 KEPT_MS = 7 * 24 * 3600 * 1000
@@ -17,8 +18,7 @@ _c = log_queries.c
 
 
 def add(connection: Connection, query_id: str, account: str, request: dict[str, Any], now_ms: int) -> None:
-    """Keep a query, and drop those older than CloudWatch would keep."""
-    connection.execute(delete(log_queries).where(_c.created_at < now_ms - KEPT_MS))
+    """Keep a query; it runs."""
     connection.execute(
         insert(log_queries).values(id=query_id, account=account, request=request, created_at=now_ms, status=RUNNING)
     )
@@ -40,6 +40,11 @@ def end(
     """A running query has ended; whether it was running. The condition on its status lets one ending win."""
     running = update(log_queries).where(_c.id == query_id, _c.status == RUNNING)
     return connection.execute(running.values(status=status, found=found, statistics=statistics)).rowcount > 0
+
+
+def forget_old(connection: Connection, now_ms: int) -> bool:
+    """Drop some of the queries older than CloudWatch would keep; whether there may be more."""
+    return delete_some(connection, log_queries, _c.created_at < now_ms - KEPT_MS)
 
 
 def newest_first(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, Select, and_, case, cast, func, or_, select
 from sqlalchemy import tuple_ as row_value
 
 from braketeer.domain.log_merge import Place
@@ -16,6 +16,7 @@ from braketeer.store.tables import log_events, log_streams
 
 FEWEST_IN_A_STRETCH, MOST_IN_A_STRETCH = 100, 10_000
 BYTES_IN_A_STRETCH = 8 * 2**20
+STREAMS_AT_ONCE = 1_000
 
 _s, _e = log_streams.c, log_events.c
 
@@ -36,6 +37,15 @@ class Stretch:
         """How many events the next stretch may have, so that it reads no more than some megabytes."""
         most = BYTES_IN_A_STRETCH * self.events // max(self.bytes, 1)
         return max(FEWEST_IN_A_STRETCH, min(4 * self.events, most, MOST_IN_A_STRETCH))
+
+
+@dataclass(frozen=True, slots=True)
+class NextEvent:
+    """A stream and where its next event stands; None where it has no more."""
+
+    stream_id: int
+    stream: str
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,76 @@ def streams(
     return list(connection.execute(query.order_by(_s.name).limit(limit)).mappings())
 
 
+def next_events(
+    connection: Connection,
+    streams: Select[Any],
+    times: tuple[int, int],
+    place: Place | None,
+    *,
+    descending: bool,
+) -> list[NextEvent]:
+    """The streams of a short select of (id, name), in its order, each with its first event after ``place`` within
+    ``times`` (inclusive), or its last one before it.
+    """
+    some = streams.subquery()
+    found = select(_e.timestamp, _e.id).where(_e.stream_id == some.c.id, _e.timestamp.between(*times))
+    if place is not None:
+        here = row_value(_e.timestamp, _e.id)
+        found = found.where(here < row_value(*place) if descending else here > row_value(*place))
+    found = found.order_by(*((_e.timestamp.desc(), _e.id.desc()) if descending else (_e.timestamp, _e.id))).limit(1)
+    time, number = (found.with_only_columns(column).scalar_subquery() for column in (_e.timestamp, _e.id))
+    rows = connection.execute(select(some.c.id, some.c.name, time, number))
+    return [
+        NextEvent(stream, name, Place(timestamp, event) if event is not None else None)
+        for stream, name, timestamp, event in rows
+    ]
+
+
+def streams_by_id(ids: Sequence[int]) -> Select[Any]:
+    """These few streams."""
+    return select(_s.id, _s.name).where(_s.id.in_(ids))
+
+
+def streams_under_way(
+    account: str, group: str, prefix: str, times: tuple[int, int], after: str, *, descending: bool
+) -> Select[Any]:
+    """Some streams by name, from the one after ``after`` on, that have events on both sides of where ``times`` begin
+    (where they end, of those in descending order), or there.
+    """
+    at = times[1] if descending else times[0]
+    return (
+        _of_group(account, group, prefix)
+        .where(_s.name > after, _s.first_event_at <= at, _s.last_event_at >= at)
+        .order_by(_s.name)
+        .limit(STREAMS_AT_ONCE)
+    )
+
+
+def streams_to_come(
+    connection: Connection,
+    account: str,
+    group: str,
+    prefix: str,
+    times: tuple[int, int],
+    after: tuple[int, int],
+    *,
+    descending: bool,
+) -> list[RowMapping]:
+    """Some streams in the order of ``begins``, the time of their first event, from the one after (time, id) on; in
+    descending order, in that of their last one.
+    """
+    begins = _s.last_event_at if descending else _s.first_event_at
+    here, there = row_value(begins, _s.id), row_value(*after)
+    query = _of_group(account, group, prefix).add_columns(begins.label("begins"))
+    if descending:
+        query = query.where(begins.between(times[0], min(times[1], after[0])), here < there)
+        query = query.order_by(begins.desc(), _s.id.desc())
+    else:
+        query = query.where(begins.between(max(times[0], after[0]), times[1]), here > there)
+        query = query.order_by(begins, _s.id)
+    return list(connection.execute(query.limit(STREAMS_AT_ONCE)).mappings())
+
+
 def fetch(connection: Connection, account: str, ids: Sequence[int]) -> list[FoundEvent]:
     """The account's events with these few numbers, in this order; those that are gone by now are left out."""
     # Not joined with their streams: a planner may begin there, and read all events of the account.
@@ -114,6 +194,11 @@ def fetch(connection: Connection, account: str, ids: Sequence[int]) -> list[Foun
         for row in (rows[number] for number in ids if number in rows)
         if row.stream_id in named
     ]
+
+
+def _of_group(account: str, group: str, prefix: str) -> Select[Any]:
+    mine = (_s.account == account) & (_s.log_group == group)
+    return select(_s.id, _s.name).where(mine, _s.name >= prefix, _s.name <= prefix + ABOVE_ANY_NAME)
 
 
 def _size(connection: Connection) -> ColumnElement[Any]:

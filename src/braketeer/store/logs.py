@@ -30,6 +30,7 @@ from braketeer.store.tables import log_events, log_groups, log_streams
 # Pieces of a longer text fit whatever their characters are: four bytes is the most that one has in UTF-8.
 MOST_CHARACTERS = 65_500
 DELETED = "deleted"  # the account of streams that are deleted; no account's number
+STREAMS_AT_ONCE = 1_000  # that one write deletes
 ABOVE_ANY_NAME = "\U0010ffff"
 
 _s, _e = log_streams.c, log_events.c
@@ -89,12 +90,19 @@ def create_stream(connection: Connection, account: str, group: str, stream: str,
     return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
 
 
-def delete_group(connection: Connection, account: str, group: str) -> bool:
-    """Whether there was one. Its streams are nobody's at once; their events are removed later (log_cleaning)."""
-    gone = delete(log_groups).where(_is_group(account, group))
-    found = connection.execute(gone).rowcount > 0
-    _give_away(connection, (_s.account == account) & (_s.log_group == group))
-    return found
+def delete_group(connection: Connection, account: str, group: str) -> bool | None:
+    """Delete some of its streams, and with the last of them the group: then True. None where there is no such group.
+
+    Streams become nobody's; their events are removed later (log_cleaning).
+    """
+    # Locked, so that of two callers one deletes it.
+    if find_group(connection, account, group, to_change=True) is None:
+        return None
+    some = select(_s.id).where(_s.account == account, _s.log_group == group).limit(STREAMS_AT_ONCE)
+    if _give_away(connection, _s.id.in_(some)) >= STREAMS_AT_ONCE:
+        return False
+    connection.execute(delete(log_groups).where(_is_group(account, group)))
+    return True
 
 
 def delete_stream(connection: Connection, account: str, group: str, stream: str) -> bool:

@@ -61,7 +61,13 @@ access_keys = Table(
     Column("role_arn", String(2048)),
     Index(None, "job_id"),
     Index(None, "account"),
-    Index(None, "issued_by"),
+    Index(None, "issued_by", "expires_at"),
+    Index(
+        "ix_access_keys_temporary",
+        "expires_at",
+        sqlite_where=text("session_token IS NOT NULL"),
+        postgresql_where=text("session_token IS NOT NULL"),
+    ),
 )
 
 # What all processes of a service must agree on, by name: the quotas of its settings, for one.
@@ -357,6 +363,13 @@ log_groups = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("retention_days", Integer),  # None: events are kept for ever
     Column("tags", JSON(none_as_null=True)),
+    Index(
+        "ix_log_groups_retention",
+        "account",
+        "name",
+        sqlite_where=text("retention_days IS NOT NULL"),
+        postgresql_where=text("retention_days IS NOT NULL"),
+    ),
 )
 
 # A deleted stream keeps its row, under an account that nobody has, until all of its events are gone.
@@ -372,6 +385,7 @@ log_streams = Table(
     Column("last_event_at", BigInteger),
     Column("last_ingestion_at", BigInteger),
     UniqueConstraint("account", "log_group", "name"),
+    Index(None, "account", "log_group", "first_event_at", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -397,4 +411,5 @@ log_queries = Table(
     Column("found", JSON(none_as_null=True)),  # once it has ended: the numbers of the events that match, in order
     Column("statistics", JSON(none_as_null=True)),
     Index(None, "account", "created_at"),
+    Index(None, "created_at"),
 )

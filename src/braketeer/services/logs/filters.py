@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, Select
 
 from braketeer.domain import log_search
 from braketeer.domain.accounts import Caller
@@ -28,8 +29,10 @@ from braketeer.store.log_scans import FoundEvent
 # One request looks at no more than about this much; then it answers with what it has, and a token to go on with.
 MOST_LOOKED_AT = 200_000
 MOST_BYTES_LOOKED_AT = 256 * 2**20
+MOST_READS = 1_000
+MOST_SECONDS = 3.0  # of real time
 FIRST_STRETCH = 500
-STREAMS_AT_ONCE = 1000
+_TO_COME = 0  # in the place of a stream's number: all streams that were not taken yet
 
 
 class FilterOperations(Shared):
@@ -47,61 +50,140 @@ class FilterOperations(Shared):
         place = Place(*after["place"]) if after else None
         if place is not None:
             start, end = (start, min(end, place.timestamp)) if descending else (max(start, place.timestamp), end)
-        streams = await self._streams(caller, group, request, condition, (start, end))
-        conditions = {row["id"]: wanted for row, wanted in streams}
-        fronts = {row["id"]: _front(row, place, (start, end), descending) for row, _ in streams}
-        merge = Merge(fronts.items(), descending)
+        sources = _Sources(caller, group, condition, (start, end), place, descending)
+        merge = Merge(await self._under_way(sources, request), descending)
         found: list[Place] = []
         sizes: dict[int, int] = {}
-        events, size_in_bytes = 0, 0
-        begin = min(fronts.values(), default=None) if not descending else max(fronts.values(), default=None)
+        reads, events, size_in_bytes = 0, 0, 0
+        until = time.monotonic() + MOST_SECONDS
         while (behind := merge.lagging()) and len(found) < limit:
             stream, front = behind
-            # Not before every stream has come on from where this page began, or the next one would begin there too.
-            if front != begin and (events >= MOST_LOOKED_AT or size_in_bytes >= MOST_BYTES_LOOKED_AT):
-                break
-            stretch = await self._database.read(
-                lambda connection, stream=stream, front=front: log_scans.scan(  # type: ignore[misc]
-                    connection,
-                    stream,
-                    conditions[stream],
-                    (start, end),
-                    front,
-                    descending=descending,
-                    size=sizes.get(stream, min(FIRST_STRETCH, 4 * limit)),
+            if stream == _TO_COME:
+                streams = await self._database.read(sources.to_come)
+                merge.advance((), sources.reached)
+                for number, begin in streams:
+                    merge.add(number, begin)
+            else:
+                # At least one is read on, so that the next page begins later.
+                too_much = events >= MOST_LOOKED_AT or size_in_bytes >= MOST_BYTES_LOOKED_AT or reads >= MOST_READS
+                if reads > 0 and (too_much or time.monotonic() > until):
+                    break
+                stretch = await self._database.read(
+                    lambda connection, stream=stream, front=front: log_scans.scan(  # type: ignore[misc]
+                        connection,
+                        stream,
+                        sources.conditions[stream],
+                        (start, end),
+                        front,
+                        descending=descending,
+                        size=sizes.get(stream, min(FIRST_STRETCH, 4 * limit)),
+                    )
                 )
-            )
-            sizes[stream] = stretch.next_size
-            events, size_in_bytes = events + stretch.events, size_in_bytes + stretch.bytes
-            merge.advance(stretch.matches, stretch.reached)
+                reads, events, size_in_bytes = reads + 1, events + stretch.events, size_in_bytes + stretch.bytes
+                sizes[stream] = stretch.next_size
+                merge.advance(stretch.matches, stretch.reached)
             found += islice(merge.settled(), limit - len(found))
         page = await self._fetch(caller, [place.id for place in found], PAGE_BYTES)
         reached = _reached(merge, found, page)
         token = self._token(f"events/{group}", place=reached, descending=descending) if reached is not None else {}
         return {"events": [_answered(event) for event in page], "searchedLogStreams": [], **token}
 
-    async def _streams(
-        self, caller: Caller, group: str, request: Mapping[str, Any], condition: Condition, times: tuple[int, int]
-    ) -> list[tuple[RowMapping, Condition]]:
-        """The streams that can have events, each with what is asked of its messages; read some at a time."""
+    async def _under_way(self, sources: _Sources, request: Mapping[str, Any]) -> list[tuple[int, Place]]:
+        """The streams that have begun where the page begins, and what stands for those to come; in short reads."""
         names = request.get("logStreamNames")
         if names is not None:
-            named = await self._database.read(
-                lambda connection: [require_stream(connection, caller, group, name) for name in dict.fromkeys(names)]
-            )
-            rows = [row for row in named if row["first_event_at"] is not None]
-            return _with_conditions(rows, condition)
-        found: list[tuple[RowMapping, Condition]] = []
-        prefix, after = log_search.stream_prefix(condition), ""
+            return await self._database.read(lambda connection: sources.named(connection, list(dict.fromkeys(names))))
+        streams: list[tuple[int, Place]] = []
+        while sources.after is not None:
+            streams += await self._database.read(sources.under_way)
+        if sources.reached is not None:
+            streams.append((_TO_COME, sources.reached))
+        return streams
 
-        def look(connection: Connection) -> list[RowMapping]:
-            require_group(connection, caller, group)
-            return log_scans.streams(connection, caller.account, group, prefix, times, after, STREAMS_AT_ONCE)
 
-        while rows := await self._database.read(look):
-            found += _with_conditions(rows, condition)
-            after = rows[-1]["name"]
-        return found
+class _Sources:
+    """The streams that can have events of a page, each with its front, taken from the database some at a time.
+
+    Where very many begin at different times, a page takes no more of them than it comes to. The methods are reads.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        group: str,
+        condition: Condition,
+        times: tuple[int, int],
+        place: Place | None,
+        descending: bool,
+    ) -> None:
+        self._caller = caller
+        self._group = group
+        self._condition = condition
+        self._prefix = log_search.stream_prefix(condition)
+        self._times = times
+        self._place = place
+        self._descending = descending
+        # What is asked of the messages of each stream that was taken.
+        self.conditions: dict[int, Condition] = {}
+        # The last of the streams under way that were looked at, by name; None when all are.
+        self.after: str | None = ""
+        # The last of those to come that were looked at, by (begin, id).
+        self._begun = (times[1], FIRST_ID) if descending else (times[0], LAST_ID)
+        # Up to there no event is of a stream to come; None when all of those have been taken.
+        self.reached: Place | None = Place(*self._begun)
+
+    def named(self, connection: Connection, names: Sequence[str]) -> list[tuple[int, Place]]:
+        rows = [require_stream(connection, self._caller, self._group, name) for name in names]
+        return self._fronts(connection, log_scans.streams_by_id([row["id"] for row in rows]))
+
+    def under_way(self, connection: Connection) -> list[tuple[int, Place]]:
+        """The next of those under way: in front of each is what it has next, and no two have the same."""
+        require_group(connection, self._caller, self._group)
+        some = log_scans.streams_under_way(
+            self._caller.account,
+            self._group,
+            self._prefix,
+            self._times,
+            self.after or "",
+            descending=self._descending,
+        )
+        return self._fronts(connection, some)
+
+    def to_come(self, connection: Connection) -> list[tuple[int, Place]]:
+        """The next of those to come, in the order in which they begin: in front of each is the time of its begin."""
+        rows = log_scans.streams_to_come(
+            connection,
+            self._caller.account,
+            self._group,
+            self._prefix,
+            self._times,
+            self._begun,
+            descending=self._descending,
+        )
+        before = LAST_ID if self._descending else FIRST_ID
+        self.reached = None
+        if len(rows) == log_scans.STREAMS_AT_ONCE:
+            self._begun = (rows[-1]["begins"], rows[-1]["id"])
+            self.reached = Place(rows[-1]["begins"], before)
+        return [(row["id"], Place(row["begins"], before)) for row in rows if self._takes(row["id"], row["name"])]
+
+    def _fronts(self, connection: Connection, some: Select[Any]) -> list[tuple[int, Place]]:
+        rows = log_scans.next_events(connection, some, self._times, self._place, descending=self._descending)
+        self.after = rows[-1].stream if len(rows) == log_scans.STREAMS_AT_ONCE else None
+        step = 1 if self._descending else -1
+        return [
+            (row.stream_id, Place(row.place.timestamp, row.place.id + step))
+            for row in rows
+            if row.place is not None and self._takes(row.stream_id, row.stream)
+        ]
+
+    def _takes(self, stream_id: int, name: str) -> bool:
+        """Whether a stream is to be looked at, and was not taken before its times changed."""
+        wanted = log_search.of_stream(self._condition, name)
+        if wanted is None or stream_id in self.conditions:
+            return False
+        self.conditions[stream_id] = wanted
+        return True
 
 
 def _condition(request: Mapping[str, Any]) -> Condition:
@@ -115,21 +197,6 @@ def _condition(request: Mapping[str, Any]) -> Condition:
     if prefix is not None:
         condition += ((log_search.Match(log_search.STREAM, prefix, starts=True),),)
     return condition
-
-
-def _with_conditions(rows: Sequence[RowMapping], condition: Condition) -> list[tuple[RowMapping, Condition]]:
-    """The streams that can have events that meet the condition, each with what is left of it to ask of messages."""
-    asked = ((row, log_search.of_stream(condition, row["name"])) for row in rows)
-    return [(row, wanted) for row, wanted in asked if wanted is not None]
-
-
-def _front(row: RowMapping, place: Place | None, times: tuple[int, int], descending: bool) -> Place:
-    """Up to where nothing of a stream is wanted: the token's place, or just before its first event in the times."""
-    if descending:
-        first = Place(min(row["last_event_at"], times[1]), LAST_ID)
-        return min(first, place) if place is not None else first
-    first = Place(max(row["first_event_at"], times[0]), FIRST_ID)
-    return max(first, place) if place is not None else first
 
 
 def _reached(merge: Merge, found: list[Place], events: list[FoundEvent]) -> Place | None:

@@ -64,14 +64,17 @@ class GroupOperations(Shared):
         return {}
 
     async def delete_log_group(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-        """It and its streams are gone at once. A running hybrid job makes its own again with its next line."""
+        """They are gone when this is answered. A running hybrid job makes its own again with its next line."""
         group = request["logGroupName"]
 
-        def delete(transaction: Transaction) -> None:
-            if not logs.delete_group(transaction.connection, caller.account, group):
+        def delete_some(transaction: Transaction) -> bool:
+            done = logs.delete_group(transaction.connection, caller.account, group)
+            if done is None:
                 raise not_found("The specified log group does not exist.")
+            return done
 
-        await self._database.write(delete)
+        while not await self._database.write(delete_some):
+            pass  # each is short, and other writes go between
         return {}
 
     async def put_retention_policy(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,6 @@ from braketeer.store.log_scans import FoundEvent
 # CloudWatch states no size for a page of query results; this keeps a page of huge messages out of memory.
 RESULT_PAGE_BYTES = 16 * 2**20
 MOST_QUERIED_GROUPS = 50
-MOST_RUNNING = 30
 MOST_QUERIES_LISTED = 1000
 HOLD_SECONDS = 0.5
 _POINTER = re.compile(r"\d{1,18}/(\d{1,18})")
@@ -61,8 +60,6 @@ class QueryOperations(Shared):
             message = f"{problem} (characters {problem.start} to {problem.end})"
             compile_error = {"location": location, "message": str(problem)}
             raise ServiceError(message, code="MalformedQueryException", queryCompileError=compile_error) from problem
-        if self._runs.count(caller.account) >= MOST_RUNNING:
-            raise ServiceError("Account maximum query concurrency limit reached.", code="LimitExceededException")
         query_id, now = str(uuid.uuid4()), self._clock.now_ms()
         start, end = request["startTime"], request["endTime"]
         kept = {
@@ -79,21 +76,30 @@ class QueryOperations(Shared):
                 require_group(transaction.connection, caller, group)
             log_queries.add(transaction.connection, query_id, caller.account, kept, now)
 
-        await self._database.write(start_it)
-        self._runs.start(query_id, _wanted(caller, kept))
+        wanted = _wanted(caller, kept)
+        if not self._runs.reserve(query_id, wanted):
+            raise ServiceError("Account maximum query concurrency limit reached.", code="LimitExceededException")
+        try:
+            await self._database.write(start_it)
+        except BaseException:
+            self._runs.stop(query_id)
+            raise
+        self._runs.start(query_id, wanted)
         return {"queryId": query_id}
 
     async def get_query_results(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Complete with the rows; while it runs, Running with what has been looked at so far and no rows.
 
-        It waits half a second for a query to end, which most do. One that ended with its service is started again.
+        It waits half a second for a query to end, which most do. One that ended with its service is started again, as
+        soon as the account has a place for it.
         """
         query_id = request["queryId"]
         row = await self._query(caller, query_id)
         outcome = Outcome.of(row)
         if outcome is None:
-            self._runs.start(query_id, _wanted(caller, row["request"]))
-            outcome = await self._runs.wait(query_id, HOLD_SECONDS)
+            outcome = Outcome(log_queries.RUNNING, (), {})
+            if self._runs.start(query_id, _wanted(caller, row["request"])):
+                outcome = await self._runs.wait(query_id, HOLD_SECONDS)
             ended = Outcome.of(await self._query(caller, query_id))  # by this process or another
             outcome = ended or outcome
         after = self._after(request, query_id)

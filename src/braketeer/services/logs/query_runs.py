@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from braketeer.domain import log_search
 from braketeer.domain.errors import ServiceUnavailableException
 from braketeer.domain.log_merge import Place
 from braketeer.domain.log_search import Condition
+from braketeer.services.logs.turns import Turns
 from braketeer.store import log_queries, log_scans
 from braketeer.store.database import Database
 from braketeer.store.log_scans import Stretch
 
-AT_ONCE = 2  # the database's readers are for everybody
+T = TypeVar("T")
+
+MOST_OF_AN_ACCOUNT = 30  # queries that run here
+AT_ONCE = 2  # reads; the database's readers are for everybody
 FIRST_STRETCH = 500
 STREAMS_AT_ONCE = 500
 log = logging.getLogger(__name__)
@@ -57,6 +62,7 @@ class _Run:
     """One query's progress."""
 
     wanted: Wanted
+    number: int
     task: asyncio.Task[None] | None = None
     found: list[Place] = field(default_factory=list)
     matched: int = 0
@@ -91,21 +97,31 @@ class QueryRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._runs: dict[str, _Run] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(AT_ONCE)
+        self._numbers = itertools.count()
 
-    def count(self, account: str) -> int:
-        """How many of an account's queries run here."""
-        return sum(run.wanted.account == account for run in self._runs.values())
+    def reserve(self, query_id: str, wanted: Wanted) -> bool:
+        """Take a place for a query, to ``start`` or to ``stop``; whether the account had one left."""
+        if sum(run.wanted.account == wanted.account for run in self._runs.values()) >= MOST_OF_AN_ACCOUNT:
+            return False
+        self._runs[query_id] = _Run(wanted, next(self._numbers))
+        return True
 
-    def start(self, query_id: str, wanted: Wanted) -> None:
-        """Run a query unless it runs already."""
+    def start(self, query_id: str, wanted: Wanted) -> bool:
+        """Run a query unless it runs already; whether the account had a place for it."""
         run = self._runs.get(query_id)
-        if run is None or run.task is None or run.task.done():
-            run = self._runs[query_id] = _Run(wanted)
+        if run is not None and run.task is not None and run.task.done():
+            del self._runs[query_id]  # it was cancelled from outside
+            run = None
+        if run is None and not self.reserve(query_id, wanted):
+            return False
+        run = self._runs[query_id]
+        if run.task is None:
             run.task = asyncio.create_task(self._run(query_id, run), name=f"log query {query_id}")
+        return True
 
     async def wait(self, query_id: str, seconds: float) -> Outcome:
-        """Wait for a query to end, but not longer; what it has looked at."""
+        """Wait for a query that was started to end, but not longer; what it has looked at."""
         run = self._runs[query_id]
         if run.task is not None:
             await asyncio.wait({run.task}, timeout=seconds)
@@ -124,8 +140,7 @@ class QueryRuns:
 
     async def _run(self, query_id: str, run: _Run) -> None:
         try:
-            async with self._turns:
-                await self._look(run)
+            await self._look(run)
             run.keep_the_first()
             status, found = log_queries.COMPLETE, [place.id for place in run.found]
         except Exception:
@@ -137,7 +152,8 @@ class QueryRuns:
         except ServiceUnavailableException as problem:
             log.warning("log query %s will be run again: %s", query_id, problem.message)
         finally:
-            self._runs.pop(query_id, None)
+            if self._runs.get(query_id) is run:
+                del self._runs[query_id]
 
     async def _look(self, run: _Run) -> None:
         """Look at every event that the query may be about, stream by stream."""
@@ -145,18 +161,20 @@ class QueryRuns:
         prefix = log_search.stream_prefix(wanted.condition)
         for group in wanted.groups:
             after = ""
-            while streams := await self._streams(wanted, group, prefix, after):
+            while streams := await self._streams(run, group, prefix, after):
                 for stream in streams:
                     condition = log_search.of_stream(wanted.condition, stream["name"])
                     if condition is not None:
                         await self._look_at(run, stream["id"], condition)
                 after = streams[-1]["name"]
 
-    async def _streams(self, wanted: Wanted, group: str, prefix: str, after: str) -> list[RowMapping]:
-        return await self._database.read(
+    async def _streams(self, run: _Run, group: str, prefix: str, after: str) -> list[RowMapping]:
+        wanted = run.wanted
+        return await self._read(
+            run,
             lambda connection: log_scans.streams(
                 connection, wanted.account, group, prefix, wanted.times, after, STREAMS_AT_ONCE
-            )
+            ),
         )
 
     async def _look_at(self, run: _Run, stream_id: int, condition: Condition) -> None:
@@ -165,12 +183,18 @@ class QueryRuns:
         place: Place | None = None
         size = FIRST_STRETCH
         while True:
-            stretch = await self._database.read(
+            stretch = await self._read(
+                run,
                 lambda connection, place=place, size=size: log_scans.scan(  # type: ignore[misc]
                     connection, stream_id, condition, times, place, descending=False, size=size
-                )
+                ),
             )
             run.add(stretch)
             if stretch.reached is None:
                 return
             place, size = stretch.reached, stretch.next_size
+
+    async def _read(self, run: _Run, work: Callable[[Connection], T]) -> T:
+        """A read when it is the account's turn; the account's oldest query has it."""
+        async with self._turns.of(run.wanted.account, run.number):
+            return await self._database.read(work)

@@ -64,7 +64,16 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("session_name", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("role_arn", sa.String(length=2048), nullable=True))
         batch_op.create_index(batch_op.f("ix_access_keys_account"), ["account"], unique=False)
-        batch_op.create_index(batch_op.f("ix_access_keys_issued_by"), ["issued_by"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_access_keys_issued_by_expires_at"), ["issued_by", "expires_at"], unique=False
+        )
+        batch_op.create_index(
+            "ix_access_keys_temporary",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("session_token IS NOT NULL"),
+            postgresql_where=sa.text("session_token IS NOT NULL"),
+        )
 
     with op.batch_alter_table("accounts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("quotas", sa.JSON(), nullable=True))
@@ -90,12 +99,27 @@ def upgrade() -> None:
     with op.batch_alter_table("log_groups", schema=None) as batch_op:
         batch_op.add_column(sa.Column("retention_days", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("tags", sa.JSON(none_as_null=True), nullable=True))
+        batch_op.create_index(
+            "ix_log_groups_retention",
+            ["account", "name"],
+            unique=False,
+            sqlite_where=sa.text("retention_days IS NOT NULL"),
+            postgresql_where=sa.text("retention_days IS NOT NULL"),
+        )
 
     with op.batch_alter_table("log_queries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("status", sa.String(length=16), server_default="Running", nullable=False))
         batch_op.add_column(sa.Column("found", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("statistics", sa.JSON(none_as_null=True), nullable=True))
         batch_op.create_index(batch_op.f("ix_log_queries_account_created_at"), ["account", "created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_log_queries_created_at"), ["created_at"], unique=False)
+
+    with op.batch_alter_table("log_streams", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_log_streams_account_log_group_first_event_at_id"),
+            ["account", "log_group", "first_event_at", "id"],
+            unique=False,
+        )
 
     with op.batch_alter_table("object_files", schema=None) as batch_op:
         batch_op.add_column(sa.Column("data_key", sa.LargeBinary(), nullable=True))
@@ -170,13 +194,22 @@ def downgrade() -> None:
         batch_op.drop_column("checksums")
         batch_op.drop_column("data_key")
 
+    with op.batch_alter_table("log_streams", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_log_streams_account_log_group_first_event_at_id"))
+
     with op.batch_alter_table("log_queries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_log_queries_created_at"))
         batch_op.drop_index(batch_op.f("ix_log_queries_account_created_at"))
         batch_op.drop_column("statistics")
         batch_op.drop_column("found")
         batch_op.drop_column("status")
 
     with op.batch_alter_table("log_groups", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_log_groups_retention",
+            sqlite_where=sa.text("retention_days IS NOT NULL"),
+            postgresql_where=sa.text("retention_days IS NOT NULL"),
+        )
         batch_op.drop_column("tags")
         batch_op.drop_column("retention_days")
 
@@ -200,7 +233,12 @@ def downgrade() -> None:
         batch_op.drop_column("quotas")
 
     with op.batch_alter_table("access_keys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_access_keys_issued_by"))
+        batch_op.drop_index(
+            "ix_access_keys_temporary",
+            sqlite_where=sa.text("session_token IS NOT NULL"),
+            postgresql_where=sa.text("session_token IS NOT NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_access_keys_issued_by_expires_at"))
         batch_op.drop_index(batch_op.f("ix_access_keys_account"))
         batch_op.drop_column("role_arn")
         batch_op.drop_column("session_name")
