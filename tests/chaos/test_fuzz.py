@@ -161,8 +161,8 @@ def trouble_in(draft: Draft, answer: Answer | str) -> str | None:
     if answer.status >= 500:
         text = answer.content.decode(errors="replace")
         return None if answer.status == 501 and may_lack(draft, text) else f"{answer.status} {text[:300]}"
-    if answer.status == 400 and answer.content == b"Invalid HTTP request received.":
-        return None  # the HTTP server itself has found no request in it
+    if answer.status in (400, 414, 431) and answer.getheader("x-amzn-requestid") is None:
+        return None  # the HTTP server itself has found no request in it, or none that it wants to read
     shape = draft.operation.output_shape
     mangled = len(draft.done) > 1  # and so maybe another operation than it was
     if "HEAD" in (draft.method, draft.operation.http["method"]):

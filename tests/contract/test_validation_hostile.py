@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braketeer.aws import json_rpc, query, rest_json, rest_xml, xml_values
@@ -57,6 +57,7 @@ def create_job_members() -> list[str]:
     return list(shape.members)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine under load draws slowly
 @given(st.dictionaries(st.sampled_from(create_job_members()), JSON_VALUES))
 def test_any_json(members: dict[str, Any]) -> None:
     read("braket", Request("POST", "/job", "", {}, json.dumps(members).encode()))

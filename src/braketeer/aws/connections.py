@@ -5,7 +5,7 @@ uvicorn and its parser have none: headers without end would be kept in memory, a
 
 from __future__ import annotations
 
-from asyncio import TimerHandle, Transport
+from asyncio import AbstractEventLoop, TimerHandle, Transport
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ MOST_HEADERS = 200
 MOST_HEADER_BYTES = 64 * 1024
 # A key of S3 has 3 KiB at most when every byte of it is percent-encoded, a presigned request a few KiB more.
 MOST_TARGET_BYTES = 16 * 1024
+MOST_HELD_BYTES = 64 * 1024
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -34,7 +35,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refusal: tuple[int, str, str] | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_InOnePiece(transport, self.loop))  # type: ignore[arg-type]
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -105,6 +106,40 @@ class BoundedHttp(HttpToolsProtocol):
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             self.transport.write(STATUS_LINE[status] + lines.encode() + b"\r\n" + body)
         self.transport.close()
+
+
+class _InOnePiece:
+    """A transport that hands on in one piece what is written within one turn of the event loop.
+
+    uvicorn writes an answer's head and body one after the other. A service that is killed between the two would leave
+    a head alone, and botocore takes that for an answer without members.
+    """
+
+    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MOST_HELD_BYTES:  # the transport says when it is too much
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        if pieces and not self._transport.is_closing():
+            self._transport.write(b"".join(pieces))
 
 
 def _too_many() -> tuple[int, str, str]:

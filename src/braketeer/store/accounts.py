@@ -6,7 +6,7 @@ import secrets as randomness
 import string
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.accounts import AccessKey, Role
@@ -25,6 +25,7 @@ _ADD_KEY = insert(access_keys)
 TEMPORARY_KEPT_SECONDS = 7 * 24 * 3600
 _LETTERS = string.ascii_uppercase + "234567"
 _LASTING = access_keys.c.session_token.is_(None)  # keys that somebody keeps, not those of a job or a session
+ISSUERS_AT_ONCE = 1_000
 _MOST_DRAWS = 20  # of a random number for an account; one draw is enough while there are fewer than millions
 
 
@@ -215,7 +216,7 @@ def revoke_key(connection: Connection, key_id: str, now_ms: int) -> int | None:
     ConflictException for the last key that operates the service. All keys that do are locked, in the order of their
     ids, before they are counted: of two callers that revoke the last two, the second is refused. A key that is being
     issued meanwhile waits for its issuer's row (see create_key), or its issuer's revocation waits for it: then it is
-    found by the next of these statements, which are repeated until there is nothing left to revoke.
+    found by the statement after that, which looks for what its issuer has issued.
     """
     operators = (
         select(access_keys.c.id)
@@ -228,14 +229,17 @@ def revoke_key(connection: Connection, key_id: str, now_ms: int) -> int | None:
         raise ConflictException("This is the last key that can operate the service: make another operator's key first")
     if connection.execute(select(access_keys.c.id).where(access_keys.c.id == key_id)).first() is None:
         return None
-    family = select(access_keys.c.id).where(access_keys.c.id == key_id).cte("family", recursive=True, nesting=True)
-    family = family.union(select(access_keys.c.id).join(family, access_keys.c.issued_by == family.c.id))
-    # Whoever is in it is not named one by one: a key may have issued more than a statement can have parameters.
-    # Nested, as Python's driver of SQLite counts no rows of a statement that begins with WITH.
-    still = access_keys.c.id.in_(select(family.c.id)) & access_keys.c.revoked_at.is_(None)
-    ended = 0
-    while revoked := connection.execute(update(access_keys).where(still).values(revoked_at=now_ms)).rowcount:
-        ended += revoked
+    c = access_keys.c
+    issuers = _revoke(connection, c.id == key_id, now_ms)
+    ended = len(issuers)
+    while issuers:
+        # Some at a time, as a statement has so many parameters and no more. One statement for all of them, with a
+        # subquery, is at the mercy of the planner: PostgreSQL, with old statistics, takes minutes for 66,000 keys.
+        some = issuers[-ISSUERS_AT_ONCE:]
+        del issuers[-ISSUERS_AT_ONCE:]
+        issued = _revoke(connection, c.issued_by.in_(some), now_ms)
+        issuers += issued
+        ended += len(issued)
     return ended
 
 
@@ -244,10 +248,10 @@ def revoke_job_keys(connection: Connection, job_id: str, now_ms: int) -> list[st
 
     They are locked first: a key that one of them is issuing meanwhile waits (see create_key) or is found by the update.
     """
-    mine = (access_keys.c.job_id == job_id) & access_keys.c.revoked_at.is_(None)
-    connection.execute(select(access_keys.c.id).where(mine).order_by(access_keys.c.id).with_for_update())
-    revoked = update(access_keys).where(mine).values(revoked_at=now_ms).returning(access_keys.c.id)
-    return list(connection.execute(revoked).scalars())
+    mine = access_keys.c.job_id == job_id
+    still = mine & access_keys.c.revoked_at.is_(None)
+    connection.execute(select(access_keys.c.id).where(still).order_by(access_keys.c.id).with_for_update())
+    return _revoke(connection, mine, now_ms)
 
 
 def forget_temporary_keys(connection: Connection, now: float) -> bool:
@@ -257,3 +261,10 @@ def forget_temporary_keys(connection: Connection, now: float) -> bool:
     """
     over = access_keys.c.expires_at < int(now) - TEMPORARY_KEPT_SECONDS
     return delete_some(connection, access_keys, access_keys.c.session_token.is_not(None) & over)
+
+
+def _revoke(connection: Connection, which: ColumnElement[bool], now_ms: int) -> list[str]:
+    """Those of these keys that were not revoked before, and are now."""
+    still = which & access_keys.c.revoked_at.is_(None)
+    revoked = update(access_keys).where(still).values(revoked_at=now_ms).returning(access_keys.c.id)
+    return list(connection.execute(revoked).scalars())
