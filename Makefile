@@ -43,8 +43,8 @@ format: $(READY) ## Format the code and sort imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure speed and memory; prints ratios and medians
+bench: $(READY) ## Measure speed and memory; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
-clean: ## Remove what setup and the tools made
+clean: ## Remove the environments and the tools' caches
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

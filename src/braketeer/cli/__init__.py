@@ -1,4 +1,4 @@
-"""The command line, one file a command group. It speaks HTTP to a running service; only ``serve`` is the service."""
+"""The command line, one file a command group. It speaks HTTP to a running service, except ``serve`` and ``doctor``."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ def serve(
     database: Annotated[
         str | None, typer.Option(help="postgresql://USER@HOST/NAME instead of SQLite in the data directory.")
     ] = None,
-    object_store: Annotated[str | None, typer.Option(help="Object store URL (not yet: embedded).")] = None,
-    executor: Annotated[str, typer.Option(help="local (ray: not yet).")] = "local",
-    clock: Annotated[str, typer.Option(help="real (virtual: not yet).")] = "real",
+    object_store: Annotated[str | None, typer.Option(help="Not available: only the embedded store.")] = None,
+    executor: Annotated[str, typer.Option(help="Only local.")] = "local",
+    clock: Annotated[str, typer.Option(help="Only real.")] = "real",
     public_url: Annotated[str | None, typer.Option(help="Base URL that jobs and links use.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes sampling reproducible.")] = None,
     stop_jobs: Annotated[
@@ -35,7 +35,7 @@ def serve(
     stop_with_fd: Annotated[int | None, typer.Option(hidden=True, min=0)] = None,
 ) -> None:
     """Run the service until it is interrupted."""
-    # Values that the fixed command line has and that this version cannot serve yet; they are refused, never ignored.
+    # Options that this version has no choice for; what it cannot do is refused, never ignored.
     if object_store is not None:
         raise Problem("--object-store is not supported by this version: only the embedded object store is served", 2)
     if executor != "local":
