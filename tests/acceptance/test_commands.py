@@ -159,6 +159,8 @@ def is_alive(process: psutil.Process) -> bool:
 def running_command(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, list[psutil.Process]]]:
     """``braketeer run`` with a command that has begun: its process, the service's address, all that it has started."""
     (tmp_path / "tmp").mkdir()
+    # A shell ignores SIGINT for what it starts in the background, tests too, and what they start would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = subprocess.Popen(
         [sys.executable, "-m", "braketeer", "run", "--", sys.executable, "-c", TELLS_ITS_END, str(tmp_path / "told")],
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
@@ -166,6 +168,7 @@ def running_command(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     family: list[psutil.Process] = []
     try:
         assert run.stdout is not None
