@@ -23,6 +23,7 @@ from braketeer.domain.throttling import Limits
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4747
 SANDBOXES = ("auto", "bubblewrap", "none")
+CLOCKS = ("real", "virtual")
 ASK_SECONDS = 60
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -60,6 +61,8 @@ class Settings:
     database: str | None = field(default=None, repr=False, metadata={"variable": "BRAKETEER_DATABASE", "kind": str})
     #: The base URL that jobs and links use, where it is not ``http://{host}:{port}``.
     public_url: str | None = _setting(None, "BRAKETEER_PUBLIC_URL")
+    #: ``virtual`` makes service time one that ``braketeer clock advance`` can move ahead.
+    clock: str = _setting("real", "BRAKETEER_CLOCK")
     #: Makes sampling reproducible: the same program with the same shots gives the same samples.
     seed: int | None = _setting(None, "BRAKETEER_SEED", int)
     #: End running hybrid jobs when the service stops, instead of leaving them on.
@@ -92,6 +95,8 @@ class Settings:
     quota_jobs_running: int = _setting(0, "BRAKETEER_QUOTA_JOBS_RUNNING", int)
     #: Bytes that an account may store; 0 means no limit.
     quota_storage_bytes: int = _setting(0, "BRAKETEER_QUOTA_STORAGE_BYTES", int)
+    #: Lets an operator forget all work and all objects with one call; meant for the services that tests start.
+    allow_reset: bool = _setting(False, "BRAKETEER_ALLOW_RESET", bool)
     #: Days that lines of the audit are kept; 0 means for ever.
     audit_days: int = _setting(400, "BRAKETEER_AUDIT_DAYS", int)
 
@@ -122,6 +127,8 @@ class Settings:
             raise SettingError(f"database (BRAKETEER_DATABASE) must be a PostgreSQL URL such as {shape}")
         if self.sandbox not in SANDBOXES:
             raise self._wrong("sandbox", f"one of {', '.join(SANDBOXES)}")
+        if self.clock not in CLOCKS:
+            raise self._wrong("clock", f"one of {', '.join(CLOCKS)}")
         if self.public_url is not None:
             object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
             if not _is_web_address(self.public_url):

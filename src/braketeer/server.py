@@ -24,8 +24,12 @@ from braketeer.admin.accounts import Accounts
 from braketeer.admin.app import PREFIX, Admin
 from braketeer.admin.audit import AuditLines
 from braketeer.admin.costs import Costs
+from braketeer.admin.faults import FaultRules
 from braketeer.admin.keys import Keys
+from braketeer.admin.reset import Reset
 from braketeer.admin.routes import Route
+from braketeer.admin.service_time import ServiceClock
+from braketeer.aws import injected
 from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
 from braketeer.aws.verifier import Verifier
@@ -35,7 +39,7 @@ from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.prices import PriceFileError, Prices
 from braketeer.devices.prices import load as load_prices
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Role
-from braketeer.domain.clock import SystemClock
+from braketeer.domain.clock import Clock, SystemClock, VirtualClock
 from braketeer.domain.quotas import Quotas
 from braketeer.domain.throttling import Throttle
 from braketeer.objects.embedded import EmbeddedObjects
@@ -48,12 +52,14 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, log_cleaning, log_queries, quotas
+from braketeer.store import accounts, client_tokens, log_cleaning, log_queries, quotas, topics
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
-from braketeer.store.database import Transaction
+from braketeer.store.database import Database, Transaction
+from braketeer.store.faults import Faults
 from braketeer.store.keyring import Keyring
 from braketeer.store.secrets import load_or_create
+from braketeer.store.service_time import ServiceTime, offset_ms
 from braketeer.work import sandbox
 from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.jobs import JobSettings, JobSupervisor
@@ -112,7 +118,7 @@ class Service:
         self.database = open_database(data_dir, url)
         used = self.database.read_now(lambda connection: accounts.account_exists(connection, DEFAULT_ACCOUNT_ID))
         self.secrets = load_or_create(data_dir / "secret.key", may_create=not used)
-        self.clock = SystemClock()
+        self.clock, self.service_time = _clock(settings, self.database)
         memory = task_memory(settings)
         self.catalogue = Catalogue(memory, prices)
         self.price_list = PriceList(self.catalogue)
@@ -124,6 +130,7 @@ class Service:
         self.credentials = Credentials(data_dir / "credentials.json")
         self.audit = Audit(data_dir / "audit", settings.audit_days)
         self.program_check = ProgramCheck()
+        self.faults = Faults(self.database)
         self.logs = logs.Logs(self.database, self.clock, self.secrets.key)
         slots = settings.task_slots or os.cpu_count() or 1
         self.dispatcher = Dispatcher(
@@ -135,6 +142,7 @@ class Service:
             memory_bytes=memory,
             worker_memory_bytes=memory + WORKER_OVERHEAD_BYTES,
             seed=settings.seed,
+            faults=self.faults,
             lease_seconds=settings.lease_seconds,
         )
         self.sandbox = sandbox.choose(settings.sandbox, settings.job_python)
@@ -176,7 +184,12 @@ class Service:
         """The ASGI application: ``/_braketeer/`` is ours, everything else is AWS."""
         hosts = {"localhost", urlsplit(self.endpoint).hostname or "localhost"}
         gateway = Gateway(
-            self.operations(), self.keyring.find, hosts=hosts, admits=self._admits, record=self.audit.record
+            self.operations(),
+            self.keyring.find,
+            hosts=hosts,
+            admits=self._admits,
+            record=self.audit.record,
+            fault_of=self.faults.of_call,
         )
         own = Admin(
             {
@@ -200,8 +213,19 @@ class Service:
         """The operator's API: what is answered below ``/_braketeer/`` to keys of role operator."""
         held = (self.database, self.secrets, self.credentials, self.clock)
         costs = Costs(self.database, self.clock)
-        nouns = (Accounts(*held), Keys(*held, self.keyring.forget), AuditLines(self.database, self.audit.folder), costs)
+        nouns = (
+            Accounts(*held),
+            Keys(*held, self.keyring.forget),
+            AuditLines(self.database, self.audit.folder),
+            costs,
+            ServiceClock(self.clock, self.service_time),
+            Reset(self.database, self.clock, allowed=self.settings.allow_reset),
+            FaultRules(self.database, self.faults, self.catalogue, self.clock, self._check_error),
+        )
         return [route for noun in nouns for route in noun.routes()]
+
+    def _check_error(self, service: str | None, operation: str | None, error: str) -> None:
+        injected.check(frozenset(self.operations()), service, operation, error)
 
     def health(self) -> dict[str, Any]:
         return {"status": "ok", "version": __version__, "sandbox": self.sandbox.name}
@@ -209,13 +233,17 @@ class Service:
     async def start(self) -> None:
         """Everything that must be true before the first request; workers warm up meanwhile."""
         await self.keyring.start()
+        await self.faults.load()
         await self.program_check.load()
         await self.dispatcher.start(alone=self.database.is_sqlite)
         await self.jobs.start(alone=self.database.is_sqlite)
         self._background = [
             asyncio.create_task(self._warm_up(), name="warm up"),
             asyncio.create_task(self._keep_house(), name="housekeeping"),
+            asyncio.create_task(self.faults.follow(), name="faults"),
         ]
+        if self.service_time is not None:
+            self._background.append(asyncio.create_task(self.service_time.follow(), name="service time"))
 
     async def prepare_to_stop(self) -> None:
         """While requests are still answered: jobs that are to end save their results through S3."""
@@ -242,13 +270,14 @@ class Service:
             log.warning("a worker could not be started; it is tried again with the next task: %s", trouble)
 
     async def _keep_house(self) -> None:
-        while True:
-            for name, step in self.housekeeping().items():
-                try:
-                    await step()
-                except Exception:
-                    log.exception("housekeeping has failed at %s; it is tried again later", name)
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        with self.database.topics.subscribe(topics.CLOCK) as jumps:
+            while True:
+                for name, step in self.housekeeping().items():
+                    try:
+                        await step()
+                    except Exception:
+                        log.exception("housekeeping has failed at %s; it is tried again later", name)
+                await jumps.wait(HOUSEKEEPING_SECONDS)
 
     def housekeeping(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """What is done every hour, each by what it is about; none keeps another from being done."""
@@ -345,6 +374,20 @@ def _prices(settings: Settings) -> Prices:
         return load_prices(settings.prices)
     except PriceFileError as problem:
         raise SettingError(f"prices (BRAKETEER_PRICES): {problem}") from problem
+
+
+def _clock(settings: Settings, database: Database) -> tuple[Clock, ServiceTime | None]:
+    """Service time, and the hand that advances it, if any. StartError where it would go back."""
+    offset = database.read_now(offset_ms)
+    if settings.clock == "virtual":
+        clock = VirtualClock(offset)
+        return clock, ServiceTime(database, clock)
+    if offset:
+        raise StartError(
+            f"Service time of {settings.data_dir} was advanced by {offset // 1000} s and cannot go back: "
+            "start the service with --clock virtual"
+        )
+    return SystemClock(), None
 
 
 def task_memory(settings: Settings) -> int:

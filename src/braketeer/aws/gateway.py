@@ -20,6 +20,7 @@ from botocore.model import OperationModel
 
 from braketeer.aws import foreign, json_rpc, query, rest_json, rest_xml
 from braketeer.aws.errors import UnknownOperation, refused, throttled
+from braketeer.aws.injected import injected
 from braketeer.aws.likely import is_form, likely_api, unsigned_operation
 from braketeer.aws.messages import Answer, Request, send_answer
 from braketeer.aws.model import Api
@@ -39,11 +40,14 @@ from braketeer.aws.validation import validate
 from braketeer.domain import audit
 from braketeer.domain.accounts import AccessKey, Caller, authorise
 from braketeer.domain.errors import InternalServiceException, NotImplementedHere, ServiceError
+from braketeer.domain.faults import Fault
 from braketeer.domain.ids import fresh_uuid
 
 FindKey = Callable[[str], Awaitable[AccessKey | None]]
 # (account, service, operation) -> whether the call may be made now.
 Admits = Callable[[str, str, str], bool]
+# (account, service, operation) -> the fault on purpose that the call meets, if any.
+FaultOf = Callable[[str, str, str], Awaitable[Fault | None]]
 Operation = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 # (caller, service, operation, resource, status, error code, source address): a line of the audit.
 Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitable[None]]
@@ -84,8 +88,8 @@ class Gateway:
     ``async (caller, members) -> members``. ``find_key`` looks up an access key. ``clock`` is real time in epoch
     seconds. Bodies other than streamed uploads may have ``max_body`` bytes. A host name that ends in one of ``hosts``
     carries an S3 bucket in front (``bucket.localhost``). ``admits`` says whether an account may make a call now;
-    without it nothing is throttled. ``record`` keeps a line about each call that changes something, refused or not,
-    before its answer leaves.
+    without it nothing is throttled. ``fault_of`` gives the fault that a call is to meet on purpose. ``record`` keeps a
+    line about each call that changes something, refused or not, before its answer leaves.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Gateway:
         hosts: Collection[str] = ("localhost",),
         admits: Admits | None = None,
         record: Record | None = None,
+        fault_of: FaultOf | None = None,
     ) -> None:
         self._operations = dict(operations)
         self._apis = {name: Api.load(name) for name in operations}
@@ -106,6 +111,7 @@ class Gateway:
         self._hosts = tuple(hosts)
         self._admits = admits
         self._record = record
+        self._fault_of = fault_of
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -151,6 +157,8 @@ class Gateway:
         authorise(caller, api.name, match.operation.name)
         if self._admits is not None and not self._admits(caller.account, api.name, match.operation.name):
             raise throttled(api.name)
+        if self._fault_of is not None and (fault := await self._fault_of(caller.account, api.name, exchange.operation)):
+            raise injected(api, fault)
         operation = self._operation(api, match.operation)
         members = exchange.members = await self._members(protocol, match, exchange)
         outcome = exchange.outcome = await operation(caller, members) or {}

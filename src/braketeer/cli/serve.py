@@ -23,11 +23,16 @@ def serve(
     ] = None,
     object_store: Annotated[str | None, typer.Option(help="Not available: only the embedded store.")] = None,
     executor: Annotated[str, typer.Option(help="Only local.")] = "local",
-    clock: Annotated[str, typer.Option(help="Only real.")] = "real",
+    clock: Annotated[
+        str | None, typer.Option(help="real, or virtual: `braketeer clock advance` moves it ahead.")
+    ] = None,
     public_url: Annotated[str | None, typer.Option(help="Base URL that jobs and links use.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes sampling reproducible.")] = None,
     stop_jobs: Annotated[
         bool | None, typer.Option("--stop-jobs", help="End running hybrid jobs when the service stops.")
+    ] = None,
+    allow_reset: Annotated[
+        bool | None, typer.Option("--allow-reset", help="For tests: an operator's call may forget all work.")
     ] = None,
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="Listen on other addresses than loopback without TLS.")
@@ -40,8 +45,6 @@ def serve(
         raise Problem("--object-store is not supported by this version: only the embedded object store is served", 2)
     if executor != "local":
         raise Problem(f"--executor {executor} is not supported by this version: use local", 2)
-    if clock != "real":
-        raise Problem(f"--clock {clock} is not supported by this version: use real", 2)
     # Loaded here so that the other commands start without the service's libraries.
     from braketeer.config import Settings
     from braketeer.data_directory import StartError
@@ -55,10 +58,12 @@ def serve(
         port=port,
         data_dir=data_dir,
         database=database,
+        clock=clock,
         public_url=public_url,
         seed=seed,
         stop_jobs=stop_jobs,
         insecure=insecure,
+        allow_reset=allow_reset,
     )
     if stop_with_fd is not None:
         _stop_with(stop_with_fd)

@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+FARTHEST_MS = 4_102_444_800_000  # 2100-01-01: no service time lies beyond it
+
 
 class Clock(Protocol):
     """Service time in milliseconds since the epoch."""
@@ -21,6 +23,23 @@ class SystemClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+
+class VirtualClock:
+    """Service time is the machine's time plus an offset that only grows, so that a night can pass in a second."""
+
+    def __init__(self, offset_ms: int = 0) -> None:
+        self.offset_ms = offset_ms
+
+    def now_ms(self) -> int:
+        return SystemClock().now_ms() + self.offset_ms
+
+    def move_to(self, offset_ms: int) -> bool:
+        """Take over an offset that is further ahead; whether it was."""
+        if offset_ms <= self.offset_ms:
+            return False
+        self.offset_ms = offset_ms
+        return True
 
 
 def iso(epoch_ms: int) -> str:

@@ -113,6 +113,18 @@ reservations = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# What an operator lets go wrong on purpose (domain/faults.py); ``hits`` counts what a rule has matched.
+faults = Table(
+    "faults",
+    metadata,
+    Column("sequence", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("rule", JSON, nullable=False),
+    Column("hits", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 quantum_tasks = Table(
     "quantum_tasks",
     metadata,

@@ -11,6 +11,8 @@ TASKS = "tasks"
 JOBS = "jobs"
 CANCELLATIONS = "cancellations"
 KEYS = "keys"
+CLOCK = "clock"
+FAULTS = "faults"
 
 
 def task(task_id: str) -> str:

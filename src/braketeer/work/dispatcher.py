@@ -25,12 +25,14 @@ from braketeer.devices.catalogue import Catalogue
 from braketeer.domain import arns, queue
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
+from braketeer.domain.faults import Kind
 from braketeer.domain.lifecycles import TaskStatus
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store import objects as object_rows
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store import topics
 from braketeer.store.database import Database, Transaction
+from braketeer.store.faults import Faults
 from braketeer.store.objects import Content
 from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
 
@@ -72,6 +74,7 @@ class Dispatcher:
         memory_bytes: int,
         worker_memory_bytes: int,
         seed: int | None = None,
+        faults: Faults | None = None,
         lease_seconds: float = 60.0,
     ) -> None:
         self._database = database
@@ -79,6 +82,7 @@ class Dispatcher:
         self._catalogue = catalogue
         self._clock = clock
         self._seed = seed
+        self._faults = faults
         self._memory_bytes = memory_bytes
         self._lease_seconds = lease_seconds  # how long a service that does not answer keeps its tasks
         self._owner = str(uuid.uuid4())
@@ -197,6 +201,7 @@ class Dispatcher:
         claim = run.claim
         try:
             outcome = await self._compute(run)
+            await self._meet_faults(claim)
             await self._complete(claim, outcome)
         except Refused as refusal:
             await self._fail(claim, str(refusal))
@@ -231,6 +236,15 @@ class Dispatcher:
         )
         head, document = await run.worker.call("run", description)
         return document, head
+
+    async def _meet_faults(self, claim: tasks.Claim) -> None:
+        """Wait, or raise Refused, where an operator has ordered so."""
+        if self._faults is None:
+            return
+        if delay := await self._faults.of_task(Kind.DELAY, claim.account, claim.device_arn):
+            await asyncio.sleep(delay.delay_ms / 1000)
+        if failure := await self._faults.of_task(Kind.FAILURE, claim.account, claim.device_arn):
+            raise Refused(failure.message or "The task met a fault on purpose")
 
     async def _complete(self, claim: tasks.Claim, outcome: tuple[bytes, dict[str, Any]]) -> None:
         """Store the result and end the task, in one transaction, if the claim still stands."""
