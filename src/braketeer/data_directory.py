@@ -17,10 +17,12 @@ from sqlalchemy import Connection, inspect
 from braketeer.store import migrations, service_values
 from braketeer.store.credentials import write_private
 from braketeer.store.database import Database, Transaction
+from braketeer.store.service_values import INSTALLATION
 
 FILE = "database.json"
-INSTALLATION = "installation"  # the name of a database's own id among service_values
-DIRECTORY = "data directory"  # and of the id of the one directory that its object files are in
+DIRECTORY = (
+    "data directory"  # the name among service_values of the id of the one directory that its object files are in
+)
 ROWS_BELONGINGS = ("objects", "credentials.json")
 
 log = logging.getLogger(__name__)

@@ -24,11 +24,13 @@ from braketeer.admin.accounts import Accounts
 from braketeer.admin.app import PREFIX, Admin
 from braketeer.admin.audit import AuditLines
 from braketeer.admin.costs import Costs
+from braketeer.admin.events import Events
 from braketeer.admin.faults import FaultRules
 from braketeer.admin.keys import Keys
 from braketeer.admin.reset import Reset
 from braketeer.admin.routes import Route
 from braketeer.admin.service_time import ServiceClock
+from braketeer.admin.webhooks import WebhookList
 from braketeer.aws import injected
 from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
@@ -52,7 +54,7 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, log_cleaning, log_queries, quotas, topics
+from braketeer.store import accounts, client_tokens, events, log_cleaning, log_queries, quotas, topics
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
 from braketeer.store.database import Database, Transaction
@@ -64,11 +66,13 @@ from braketeer.work import sandbox
 from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.jobs import JobSettings, JobSupervisor
 from braketeer.work.programs import ProgramCheck
+from braketeer.work.webhooks import Webhooks
 from braketeer.work.workers import WorkerNotStarted
 
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 3600.0
+EVENTS_KEPT_MS = 7 * 24 * 3600 * 1000
 # Where Amazon's price list is, for clients that are sent here under that name; it is served as ours is.
 OFFERS = b"/offers/v1.0/aws/AmazonBraket/current/index.csv"
 PRICES = f"{PREFIX}prices.csv".encode()
@@ -158,6 +162,7 @@ class Service:
             lease_seconds=settings.lease_seconds,
         )
         self.jobs = JobSupervisor(self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs)
+        self.webhooks = Webhooks(self.database, self.secrets)
         self._background: list[asyncio.Task[None]] = []
 
     def operations(self) -> dict[str, object]:
@@ -219,6 +224,8 @@ class Service:
             AuditLines(self.database, self.audit.folder),
             costs,
             ServiceClock(self.clock, self.service_time),
+            Events(self.database),
+            WebhookList(self.database, self.secrets),
             Reset(self.database, self.clock, allowed=self.settings.allow_reset),
             FaultRules(self.database, self.faults, self.catalogue, self.clock, self._check_error),
         )
@@ -241,6 +248,7 @@ class Service:
             asyncio.create_task(self._warm_up(), name="warm up"),
             asyncio.create_task(self._keep_house(), name="housekeeping"),
             asyncio.create_task(self.faults.follow(), name="faults"),
+            asyncio.create_task(self.webhooks.run(alone=self.database.is_sqlite), name="webhooks"),
         ]
         if self.service_time is not None:
             self._background.append(asyncio.create_task(self.service_time.follow(), name="service time"))
@@ -288,6 +296,7 @@ class Service:
                 lambda tx: accounts.forget_temporary_keys(tx.connection, time.time())
             ),
             "log queries": lambda: self._in_pieces(lambda tx: log_queries.forget_old(tx.connection, now_ms())),
+            "events": lambda: self._in_pieces(lambda tx: events.forget_old(tx.connection, now_ms() - EVENTS_KEPT_MS)),
             "the audit": lambda: asyncio.to_thread(self.audit.forget_old),
             "lifecycles": self.lifecycles.carry_out,
             "files of objects": self.objects.collect_garbage,

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from braketeer import __version__
-from braketeer.cli import account, audit, aws, clock, cost, demo, doctor, env, fault, key, run, serve
+from braketeer.cli import account, audit, aws, clock, cost, demo, doctor, env, events, fault, key, run, serve, webhook
 from braketeer.cli.problems import Problem
 from braketeer.config import SettingError
 
@@ -30,6 +30,8 @@ app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 app.add_typer(clock.app, name="clock")
 app.add_typer(fault.app, name="fault")
+app.command()(events.events)
+app.add_typer(webhook.app, name="webhook")
 app.command()(audit.audit)
 app.command()(cost.cost)
 

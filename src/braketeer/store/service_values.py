@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.store.tables import service_values
 
+INSTALLATION = "installation"  # the name of a database's own id
+
 
 def get_or_add(connection: Connection, name: str, value: Any) -> Any:
     """The value of this name; the given one where there was none: by the primary key only one is ever the first."""

@@ -113,6 +113,44 @@ reservations = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# States that quantum tasks, hybrid jobs and devices have taken. Triggers of the database write them (migration 0003),
+# so that no statement can forget to; a migration that builds one of those tables anew makes its triggers again.
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", RowNumber, primary_key=True, autoincrement=True),
+    Column(
+        "transaction", BigInteger, nullable=False, server_default="0"
+    ),  # PostgreSQL's number of the one that wrote it
+    Column("kind", String(8), nullable=False),  # task, job or device
+    Column("resource", String(256), nullable=False),  # its id; a device's ARN
+    Column("status", String(16), nullable=False),
+    Column("name", String(8), nullable=False),  # INSERT or MODIFY
+    Column("at", BigInteger, nullable=False),
+    Index(None, "transaction", "sequence"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+# Where events are sent, each up to which one, and who is sending; times here are real time in epoch seconds.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("url", String(2048), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted
+    Column("kinds", JSON, nullable=False),
+    Column("account", String(12)),  # whose events; none: everybody's
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_transaction", BigInteger, nullable=False),
+    Column("sent_sequence", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # one after the other
+    Column("last_failure", String(256)),
+    Column("next_try_at", BigInteger, nullable=False, server_default="0"),
+    Column("lease_owner", String(64)),
+    Column("lease_until", BigInteger),
+)
+
 # What an operator lets go wrong on purpose (domain/faults.py); ``hits`` counts what a rule has matched.
 faults = Table(
     "faults",

@@ -12,6 +12,7 @@ JOBS = "jobs"
 CANCELLATIONS = "cancellations"
 KEYS = "keys"
 CLOCK = "clock"
+ANYTHING = "anything"  # whatever is published
 FAULTS = "faults"
 
 
@@ -35,7 +36,8 @@ class Topics:
     def publish(self, topics: Iterable[str]) -> None:
         """Wake every subscriber of these topics."""
         with self._lock:
-            awakened = {subscriber for topic in topics for subscriber in self._subscribers.get(topic, ())}
+            heard = (*topics, ANYTHING)
+            awakened = {subscriber for topic in heard for subscriber in self._subscribers.get(topic, ())}
         for subscriber in awakened:
             subscriber.wake()
 
