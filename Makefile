@@ -28,7 +28,7 @@ demo: $(READY) ## Run the main job from an empty data directory to its result
 	$(BIN)/braketeer demo
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 test-fast: $(READY) ## Run the tests that need no service process
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
@@ -43,8 +43,9 @@ format: $(READY) ## Format the code and sort imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure speed and memory; writes docs/performance.md
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure speed and memory; writes docs/performance.md (SECTIONS="engines large": only those)
+	$(UV) sync --quiet --locked --all-extras --group bench
+	$(BIN)/python -m benchmarks $(SECTIONS)
 
 clean: ## Remove the environments and the tools' caches
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

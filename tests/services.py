@@ -6,21 +6,24 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from braketeer.cli.service import Access, access, is_healthy
+from tests.processes import ForkedProcess
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+HARMONY = "arn:aws:braket:us-east-1::device/qpu/ionq/Harmony"
 ACCOUNT = "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/AmazonBraketJobsExecutionRole"
 BELL = """OPENQASM 3.0;
@@ -48,18 +51,12 @@ class RunningService:
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkedProcess | None = None
 
     def start(self) -> RunningService:
-        command = [sys.executable, "-m", "braketeer", "serve", "--data-dir", str(self.data_dir)]
-        with (self.data_dir / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), *self.options],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **self.environment},
-            )
+        command = ["braketeer", "serve", "--data-dir", str(self.data_dir), "--port", str(self.port), *self.options]
+        log = self.data_dir / "service.log"
+        self.process = ForkedProcess(command, {**os.environ, **self.environment}, log, log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log()
@@ -180,6 +177,30 @@ def until(ask: Any, good: Any, seconds: float = 60) -> Any:
         assert time.monotonic() < deadline, f"still {answer}"
         time.sleep(0.05)
     return answer
+
+
+@contextlib.contextmanager
+def harmony_offline(service: RunningService) -> Iterator[None]:
+    """A retired QPU, which no test runs anything on, is OFFLINE meanwhile."""
+    path = f"devices/{quote(HARMONY, safe='')}/status"
+    service.access.call("PUT", path, {"status": "OFFLINE"})
+    try:
+        yield
+    finally:
+        service.access.call("PUT", path, {"status": "RETIRED"})
+
+
+def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
+    """(error code, HTTP status, message) of a call that must be refused."""
+    with pytest.raises(ClientError) as refused:
+        call(**request)
+    answer = refused.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Message"]
+
+
+def refusal_code(call: Any, **request: Any) -> tuple[str, int]:
+    """(error code, HTTP status) of a call that must be refused."""
+    return refusal(call, **request)[:2]
 
 
 @contextlib.contextmanager

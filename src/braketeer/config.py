@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4747
 SANDBOXES = ("auto", "bubblewrap", "none")
 CLOCKS = ("real", "virtual")
+ENGINES = ("auto", "prism", "lightning", "dense")
 ASK_SECONDS = 60
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -75,6 +76,10 @@ class Settings:
     job_slots: int = _setting(20, "BRAKETEER_JOB_SLOTS", int)
     #: Memory in GiB for all quantum tasks together; 0 means three quarters of the machine's.
     task_memory_gib: float = _setting(0.0, "BRAKETEER_TASK_MEMORY_GIB", float)
+    #: Whether emulated QPUs err as their capability documents say; without it they compute exactly.
+    qpu_noise: bool = _setting(True, "BRAKETEER_QPU_NOISE", bool)
+    #: What computes state vectors: one of ENGINES; ``auto`` takes the fastest that is there.
+    engine: str = _setting("auto", "BRAKETEER_ENGINE")
     #: Of several services on one database: seconds after which the others take over the work of one that is gone.
     lease_seconds: float = _setting(60.0, "BRAKETEER_LEASE_SECONDS", float)
     #: The interpreter that runs hybrid jobs: an environment with the extra ``braketeer[jobs]``.
@@ -129,6 +134,8 @@ class Settings:
             raise self._wrong("sandbox", f"one of {', '.join(SANDBOXES)}")
         if self.clock not in CLOCKS:
             raise self._wrong("clock", f"one of {', '.join(CLOCKS)}")
+        if self.engine not in ENGINES:
+            raise self._wrong("engine", f"one of {', '.join(ENGINES)}")
         if self.public_url is not None:
             object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
             if not _is_web_address(self.public_url):
@@ -184,11 +191,13 @@ def throttle_limits(throttle: str) -> Limits | None:
         raise SettingError(f"{wrong}: {problem}") from problem
     for name in limits:
         service, _, operation = name.partition(":")
-        if operation not in {throttling.ALL, *_operations(service)}:
+        known = _operations(service)
+        if not known or operation not in {throttling.ALL, *known}:
             raise SettingError(f"{wrong}: there is no operation {name}")
     return limits
 
 
+@cache
 def _operations(service: str) -> Collection[str]:
     """The operations of an AWS service; none for a service that botocore does not know."""
     from botocore.exceptions import UnknownServiceError  # noqa: PLC0415 - the command line would wait for it each time

@@ -18,12 +18,14 @@ from urllib.parse import urlsplit
 import orjson
 import psutil
 import uvicorn
+from sqlalchemy import Connection
 
 from braketeer import __version__
 from braketeer.admin.accounts import Accounts
 from braketeer.admin.app import PREFIX, Admin
 from braketeer.admin.audit import AuditLines
 from braketeer.admin.costs import Costs
+from braketeer.admin.devices import Devices as AdminDevices
 from braketeer.admin.events import Events
 from braketeer.admin.faults import FaultRules
 from braketeer.admin.keys import Keys
@@ -38,6 +40,7 @@ from braketeer.aws.verifier import Verifier
 from braketeer.config import SettingError, Settings, python_minor, throttle_limits
 from braketeer.data_directory import StartError, announced, first_steps, locked, open_database
 from braketeer.devices.catalogue import Catalogue
+from braketeer.devices.listed import DeviceStatus
 from braketeer.devices.prices import PriceFileError, Prices
 from braketeer.devices.prices import load as load_prices
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Role
@@ -46,6 +49,7 @@ from braketeer.domain.quotas import Quotas
 from braketeer.domain.throttling import Throttle
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.lifecycles import Lifecycles
+from braketeer.quantum import engines
 from braketeer.services import ecr, iam, logs, pricing, s3, sts
 from braketeer.services.braket import Braket
 from braketeer.services.braket.devices import Devices
@@ -54,7 +58,7 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, events, log_cleaning, log_queries, quotas, topics
+from braketeer.store import accounts, client_tokens, devices, events, log_cleaning, log_queries, quotas, topics
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
 from braketeer.store.database import Database, Transaction
@@ -64,6 +68,7 @@ from braketeer.store.secrets import load_or_create
 from braketeer.store.service_time import ServiceTime, offset_ms
 from braketeer.work import sandbox
 from braketeer.work.dispatcher import Dispatcher
+from braketeer.work.drivers import Drivers
 from braketeer.work.jobs import JobSettings, JobSupervisor
 from braketeer.work.programs import ProgramCheck
 from braketeer.work.webhooks import Webhooks
@@ -115,6 +120,7 @@ class Service:
         self.endpoint = endpoint
         # First, as these refuse what cannot be.
         self._job_python_minor = python_minor(settings.job_python)
+        engine = _engine(settings)
         prices = _prices(settings)
         limits = throttle_limits(settings.throttle)
         self._admits = Throttle(limits, time.monotonic).admits if limits is not None else None
@@ -124,7 +130,7 @@ class Service:
         self.secrets = load_or_create(data_dir / "secret.key", may_create=not used)
         self.clock, self.service_time = _clock(settings, self.database)
         memory = task_memory(settings)
-        self.catalogue = Catalogue(memory, prices)
+        self.catalogue = Catalogue(memory, prices, qpu_noise=settings.qpu_noise)
         self.price_list = PriceList(self.catalogue)
         self.objects = EmbeddedObjects(
             self.database, data_dir / "objects", self.clock, self.secrets, shared=not self.database.is_sqlite
@@ -147,7 +153,11 @@ class Service:
             worker_memory_bytes=memory + WORKER_OVERHEAD_BYTES,
             seed=settings.seed,
             faults=self.faults,
+            engine=engine,
             lease_seconds=settings.lease_seconds,
+        )
+        self.drivers = Drivers(
+            self.database, self.objects, self.catalogue, self.clock, self.secrets, settings.lease_seconds
         )
         self.sandbox = sandbox.choose(settings.sandbox, settings.job_python)
         jobs = JobSettings(
@@ -161,8 +171,10 @@ class Service:
             stop_jobs=settings.stop_jobs,
             lease_seconds=settings.lease_seconds,
         )
-        self.jobs = JobSupervisor(self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs)
-        self.webhooks = Webhooks(self.database, self.secrets)
+        self.jobs = JobSupervisor(
+            self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs, self._held_devices
+        )
+        self.webhooks = Webhooks(self.database, self.catalogue, self.secrets)
         self._background: list[asyncio.Task[None]] = []
 
     def operations(self) -> dict[str, object]:
@@ -170,7 +182,7 @@ class Service:
         page_key = self.secrets.key
         braket = Braket(
             Devices(self.database, self.catalogue, page_key),
-            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check, page_key),
+            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check, self.drivers, page_key),
             Jobs(self.database, self.catalogue, self.clock, page_key),
             Tags(self.database),
             SpendingLimits(self.database, self.catalogue, self.clock, page_key),
@@ -217,19 +229,33 @@ class Service:
     def routes(self) -> list[Route]:
         """The operator's API: what is answered below ``/_braketeer/`` to keys of role operator."""
         held = (self.database, self.secrets, self.credentials, self.clock)
-        costs = Costs(self.database, self.clock)
         nouns = (
             Accounts(*held),
             Keys(*held, self.keyring.forget),
             AuditLines(self.database, self.audit.folder),
-            costs,
+            Costs(self.database, self.clock),
+            AdminDevices(
+                self.database, self.catalogue, self.secrets, self.clock, self.drivers.look, self.drivers.reload
+            ),
             ServiceClock(self.clock, self.service_time),
-            Events(self.database),
+            Events(self.database, self.catalogue),
             WebhookList(self.database, self.secrets),
             Reset(self.database, self.clock, allowed=self.settings.allow_reset),
             FaultRules(self.database, self.faults, self.catalogue, self.clock, self._check_error),
         )
         return [route for noun in nouns for route in noun.routes()]
+
+    def _held_devices(self, connection: Connection) -> Callable[[str], bool]:
+        """Which devices, by ARN, begin no work now: those of the catalogue that are not online."""
+        states = devices.states(connection)
+
+        def is_held(arn: str) -> bool:
+            device = self.catalogue.get(arn)
+            if device is None:
+                return False
+            return devices.effective_status(states.get(arn), device.default_status) != DeviceStatus.ONLINE
+
+        return is_held
 
     def _check_error(self, service: str | None, operation: str | None, error: str) -> None:
         injected.check(frozenset(self.operations()), service, operation, error)
@@ -243,6 +269,7 @@ class Service:
         await self.faults.load()
         await self.program_check.load()
         await self.dispatcher.start(alone=self.database.is_sqlite)
+        await self.drivers.start()
         await self.jobs.start(alone=self.database.is_sqlite)
         self._background = [
             asyncio.create_task(self._warm_up(), name="warm up"),
@@ -263,6 +290,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.jobs.close()
+        await self.drivers.close()
         await self.dispatcher.close()
         await self.program_check.close()
         await self.logs.close()
@@ -397,6 +425,15 @@ def _clock(settings: Settings, database: Database) -> tuple[Clock, ServiceTime |
             "start the service with --clock virtual"
         )
     return SystemClock(), None
+
+
+def _engine(settings: Settings) -> str | None:
+    """None for the fastest that is there; StartError where the one that is wanted is not."""
+    if settings.engine == "auto":
+        return None
+    if not engines.is_installed(settings.engine):
+        raise StartError(f"engine (BRAKETEER_ENGINE): the package of '{settings.engine}' is not installed here")
+    return settings.engine
 
 
 def task_memory(settings: Settings) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
+from tests import processes
 from tests.acceptance.members import braket_model
 from tests.services import RunningService
 
@@ -23,8 +24,11 @@ class AwsCli:
     """Call it with the words of a command line. Old versions 2 do not read AWS_ENDPOINT_URL, so these are told."""
 
     service: RunningService
-    command: tuple[str, ...] = (sys.executable, "-m", "awscli")
-    is_second: bool = False
+    second: str | None = None
+
+    @property
+    def is_second(self) -> bool:
+        return self.second is not None
 
     def __call__(self, *words: str) -> Any:
         """What the command prints, read if it is JSON; it must succeed."""
@@ -59,14 +63,11 @@ class AwsCli:
         return self("braket", operation, f"--cli-input-{form}", f"file://{path}")
 
     def _run(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.command, *words, *(("--endpoint-url", self.service.access.endpoint) if self.is_second else ())],
-            env=self.service.access.environment() | {"AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        environment = self.service.access.environment() | {"AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"}
+        if self.second is None:
+            return processes.run(["aws", *words], environment, timeout=120)
+        command = [self.second, *words, "--endpoint-url", self.service.access.endpoint]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 @cache

@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from braketeer.cli.problems import Problem
 from braketeer.cli.service import access
+from tests import processes
 from tests.acceptance.foreign_requests import job_request, task_request
 from tests.services import RunningService, running, until
 
@@ -40,14 +41,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 def braketeer(service: RunningService, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return subprocess.run(
-        [sys.executable, "-m", "braketeer", *arguments],
-        env={**clean, "BRAKETEER_DATA_DIR": str(service.data_dir), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    here = {**clean, "BRAKETEER_DATA_DIR": str(service.data_dir), **environment}
+    return processes.run(["braketeer", *arguments], here, timeout=60)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> Any:

@@ -3,19 +3,7 @@
 What one account can do to another's is in test_foreign.py.
 """
 
-from typing import Any
-
-import pytest
-from botocore.exceptions import ClientError
-
-from tests.services import RunningService
-
-
-def refusal(call: Any, **request: Any) -> tuple[str, int]:
-    with pytest.raises(ClientError) as refused:
-        call(**request)
-    answer = refused.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+from tests.services import RunningService, refusal_code
 
 
 def test_an_arn_of_another_partition_or_region_opens_nothing(service: RunningService) -> None:
@@ -23,20 +11,20 @@ def test_an_arn_of_another_partition_or_region_opens_nothing(service: RunningSer
     mine, elsewhere = service.client("braket"), service.client("braket", "us-west-2")
     assert mine.list_tags_for_resource(resourceArn=task)["tags"] == {"secret": "yes"}
     foreign = task.replace("arn:aws:", "arn:aws-cn:")
-    assert refusal(mine.tag_resource, resourceArn=foreign, tags={"a": "b"}) == ("ResourceNotFoundException", 404)
+    assert refusal_code(mine.tag_resource, resourceArn=foreign, tags={"a": "b"}) == ("ResourceNotFoundException", 404)
     for arn in (task, task.replace("us-east-1", "us-west-2")):
-        assert refusal(elsewhere.get_quantum_task, quantumTaskArn=arn) == ("ResourceNotFoundException", 404)
-        assert refusal(elsewhere.cancel_quantum_task, quantumTaskArn=arn) == ("ResourceNotFoundException", 404)
-        assert refusal(elsewhere.list_tags_for_resource, resourceArn=arn) == ("ResourceNotFoundException", 404)
+        assert refusal_code(elsewhere.get_quantum_task, quantumTaskArn=arn) == ("ResourceNotFoundException", 404)
+        assert refusal_code(elsewhere.cancel_quantum_task, quantumTaskArn=arn) == ("ResourceNotFoundException", 404)
+        assert refusal_code(elsewhere.list_tags_for_resource, resourceArn=arn) == ("ResourceNotFoundException", 404)
 
 
 def test_a_temporary_key_is_nothing_without_its_token(service: RunningService) -> None:
     key = service.client("sts").get_session_token()["Credentials"]
     half = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
     assert service.client("sts", **half, aws_session_token=key["SessionToken"]).get_caller_identity()
-    assert refusal(service.client("sts", **half).get_caller_identity) == ("InvalidClientTokenId", 403)
+    assert refusal_code(service.client("sts", **half).get_caller_identity) == ("InvalidClientTokenId", 403)
     forged = service.client("sts", **half, aws_session_token="x" * len(key["SessionToken"]))
-    assert refusal(forged.get_caller_identity)[1] == 403
+    assert refusal_code(forged.get_caller_identity)[1] == 403
 
 
 def test_a_jobs_key_dies_with_the_job(service: RunningService) -> None:
@@ -47,4 +35,4 @@ def test_a_jobs_key_dies_with_the_job(service: RunningService) -> None:
     line = next(line for line in service.job_log(job) if line.startswith("key|"))
     _, key, secret, token = line.split("|")
     sts = service.client("sts", aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token)
-    assert refusal(sts.get_caller_identity)[1] == 403
+    assert refusal_code(sts.get_caller_identity)[1] == 403

@@ -38,7 +38,7 @@ def cli(request: pytest.FixtureRequest, service: RunningService) -> AwsCli:
     found = second_version()
     if found is None:
         pytest.skip("there is no version 2 of the AWS CLI: neither BRAKETEER_TEST_AWS2 nor /usr/bin/aws is one")
-    return AwsCli(service, (found,), is_second=True)
+    return AwsCli(service, found)
 
 
 @pytest.fixture

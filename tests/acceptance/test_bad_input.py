@@ -7,6 +7,7 @@ import socket
 import tarfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,21 +18,19 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from braketeer.cli.service import is_healthy
-from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm
+from tests.services import BELL, HARMONY, ROLE, SV1, RunningService, harmony_offline, openqasm, refusal
 
 DEEP = "OPENQASM 3.0;\nqubit q;\nrx(" + "(" * 50_000 + "1" + ")" * 50_000 + ") q;\n"
 ENDLESS = "OPENQASM 3.0;\nqubit q;\nfor int i in [0:1000000000] { for int j in [0:1000000000] { h q; } }\n"
 
 
-def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
-    """(error code, HTTP status, message) of a call that must be refused."""
-    with pytest.raises(ClientError) as refused:
-        call(**request)
-    answer = refused.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Message"]
+@pytest.fixture(scope="module", autouse=True)
+def one_device_is_offline(service: RunningService) -> Iterator[None]:
+    with harmony_offline(service):
+        yield
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def task(service: RunningService) -> dict[str, Any]:
     ("change", "code", "said"),
     [
         ({"deviceArn": "arn:aws:braket:::device/quantum-simulator/amazon/sv9"}, "ValidationException", "sv9"),
-        ({"deviceArn": GARNET}, "DeviceOfflineException", "offline"),
+        ({"deviceArn": HARMONY}, "DeviceOfflineException", "offline"),
         ({"deviceArn": SV1.replace("sv1", "tn1")}, "DeviceRetiredException", "retired"),
         (
             {"shots": 100_001},
@@ -107,6 +106,16 @@ def signed_an_hour_ago(service: RunningService) -> tuple[int, str | None, str]:
         connection.request("POST", "/devices", request.body, dict(request.headers.items()))
         answer = connection.getresponse()
         return answer.status, answer.getheader("x-amzn-ErrorType"), json.loads(answer.read())["message"]
+
+
+def test_a_result_that_no_memory_here_holds_is_refused_at_create(service: RunningService, task: dict[str, Any]) -> None:
+    braket = service.client("braket")
+    most = json.loads(braket.get_device(deviceArn=SV1)["deviceCapabilities"])["paradigm"]["qubitCount"]
+    every = f"OPENQASM 3.0;\nqubit[{most}] q;\nh q;\n#pragma braket result probability all\n"
+    change = {"shots": 0, "action": openqasm(every)}
+    code, status, message = refusal(braket.create_quantum_task, **(task | change))
+    assert (code, status) == ("ValidationException", 400)
+    assert "of memory, which is more than the" in message
 
 
 def test_what_boto3_does_not_check_is_checked_here(service: RunningService) -> None:

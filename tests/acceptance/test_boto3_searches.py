@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
-from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm, running
+from tests.services import BELL, GARNET, ROLE, SV1, RunningService, openqasm, refusal_code, running
 
 BUCKET = "searches"
 SLEEPS = b"import time\ntime.sleep(300)\n"
@@ -111,15 +110,15 @@ def test_spending_limits_page_by_page(service: RunningService) -> None:
     assert search(filters=[*of_two, where("deviceArn", "EQUAL", devices[1])])["spendingLimits"] == []
     token = search(maxResults=1)["nextToken"]
     assert search(maxResults=5, nextToken=token, filters=[])["spendingLimits"][0]["spendingLimitArn"] == there[0]
-    assert refusal(search, filters=of_two, nextToken=token) == INVALID
-    assert refusal(service.client("braket", "eu-west-1").search_spending_limits, nextToken=token) == INVALID
-    assert refusal(braket.search_jobs, filters=[], nextToken=token) == INVALID
-    assert refusal(search, nextToken=token[:-2]) == INVALID
+    assert refusal_code(search, filters=of_two, nextToken=token) == INVALID
+    assert refusal_code(service.client("braket", "eu-west-1").search_spending_limits, nextToken=token) == INVALID
+    assert refusal_code(braket.search_jobs, filters=[], nextToken=token) == INVALID
+    assert refusal_code(search, nextToken=token[:-2]) == INVALID
     for filters in ([where("status", "EQUAL", "x")], [where("deviceArn", "LT", "x")], [where("deviceArn", "EQUAL")]):
         unchecked = service.client("braket", "eu-west-3", config={"parameter_validation": False})
-        assert refusal(unchecked.search_spending_limits, filters=filters) == INVALID
-        assert refusal(unchecked.search_spending_limits, maxResults=101) == INVALID
-        assert refusal(unchecked.search_spending_limits, maxResults=0) == INVALID
+        assert refusal_code(unchecked.search_spending_limits, filters=filters) == INVALID
+        assert refusal_code(unchecked.search_spending_limits, maxResults=101) == INVALID
+        assert refusal_code(unchecked.search_spending_limits, maxResults=0) == INVALID
     for arn in (*there, created_meanwhile):
         braket.delete_spending_limit(spendingLimitArn=arn)
 
@@ -138,13 +137,6 @@ def test_devices_come_page_by_page(service: RunningService) -> None:
     assert [device["deviceArn"] for device in braket.search_devices(filters=wanted)["devices"]] == [GARNET]
 
 
-def refusal(call: Any, **request: Any) -> tuple[str, int]:
-    with pytest.raises(ClientError) as refused:
-        call(**request)
-    answer = refused.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-
-
 INVALID = ("ValidationException", 400)
 
 
@@ -158,14 +150,14 @@ def test_a_token_belongs_to_its_search(service: RunningService, name: str) -> No
     token = search(filters=[], maxResults=1)["nextToken"]
     assert search(filters=[], maxResults=2, nextToken=token)
     recent = [{"name": "createdAt", "operator": "GT", "values": ["2026-01-01"]}]
-    assert refusal(search, filters=recent, maxResults=1, nextToken=token) == INVALID
+    assert refusal_code(search, filters=recent, maxResults=1, nextToken=token) == INVALID
     elsewhere = getattr(service.client("braket", "ap-south-2"), operation)
-    assert refusal(elsewhere, filters=[], maxResults=1, nextToken=token) == INVALID
+    assert refusal_code(elsewhere, filters=[], maxResults=1, nextToken=token) == INVALID
     for other in {"search_quantum_tasks", "search_jobs", "search_devices"} - {operation}:
-        assert refusal(getattr(braket, other), filters=[], maxResults=1, nextToken=token) == INVALID
+        assert refusal_code(getattr(braket, other), filters=[], maxResults=1, nextToken=token) == INVALID
     flipped = ("A" if token[20] != "A" else "B").join((token[:20], token[21:]))
     for made_up in ("", "x", token[:-4], token + "AAAA", flipped, token[::-1], "\u00e4", token + "\n"):
-        assert refusal(search, filters=[], maxResults=1, nextToken=made_up) == INVALID
+        assert refusal_code(search, filters=[], maxResults=1, nextToken=made_up) == INVALID
 
 
 @pytest.mark.parametrize("operation", ["search_devices", "search_quantum_tasks", "search_jobs"])
@@ -175,7 +167,7 @@ def test_bounds_of_a_search(service: RunningService, operation: str) -> None:
     for size in (1, 100):
         assert search(filters=[], maxResults=size)
     for size in (0, -1, 101):
-        assert refusal(search, filters=[], maxResults=size) == INVALID
+        assert refusal_code(search, filters=[], maxResults=size) == INVALID
     assert search(filters=[name] * 10)
     assert search(filters=[name | {"values": ["x" * 256] * 10}])
     for filters in (
@@ -189,7 +181,7 @@ def test_bounds_of_a_search(service: RunningService, operation: str) -> None:
         [{"values": ["x"]}],
         None,
     ):
-        assert refusal(search, filters=filters)[1] == 400
+        assert refusal_code(search, filters=filters)[1] == 400
 
 
 def where(name: str, operator: str, *values: str) -> dict[str, Any]:
@@ -291,5 +283,5 @@ def test_every_filter_of_jobs(service: RunningService) -> None:
 )
 def test_filters_that_mean_nothing_are_refused(service: RunningService, filters: list[dict[str, Any]]) -> None:
     braket = service.client("braket")
-    assert refusal(braket.search_jobs, filters=filters) == INVALID
-    assert refusal(braket.search_quantum_tasks, filters=filters) == INVALID
+    assert refusal_code(braket.search_jobs, filters=filters) == INVALID
+    assert refusal_code(braket.search_quantum_tasks, filters=filters) == INVALID

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from braketeer.cli.service import access_here, is_healthy, started
+from tests import processes
 from tests.services import SV1, RunningService, running, until
 
 BELL = f"""
@@ -25,14 +26,7 @@ print(sorted(counts.items()))
 
 
 def braketeer(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "braketeer", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    return processes.run(["braketeer", *arguments], {**os.environ, **environment}, timeout=200)
 
 
 def test_env_is_what_a_shell_needs(service: RunningService) -> None:
@@ -222,7 +216,6 @@ time.sleep(300)
 """
 
 
-@pytest.mark.slow
 def test_a_service_of_ones_own_waits_for_a_job_that_will_not_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,8 +320,12 @@ def test_serve_refuses_what_it_cannot_do(tmp_path: Path, arguments: list[str], s
 
 def test_a_lost_key_is_not_replaced(tmp_path: Path) -> None:
     """Without it no secret in the database can be read: better said at the start than with every request."""
-    with running(tmp_path):
-        pass
+    with running(tmp_path) as service:
+        service.client("s3").create_bucket(Bucket="private")
+        service.client("s3").put_object(Bucket="private", Key="large", Body=b"x" * 100_000)
+        made = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+        assert {"braketeer.db", "credentials.json", "secret.key", "service.json"} <= {path.name for path in made}
+        assert [path for path in made if path.stat().st_mode & 0o077] == []  # all of it is the owner's alone
     (tmp_path / "secret.key").unlink()
     done = braketeer("serve", "--port", "0", "--data-dir", str(tmp_path))
     assert done.returncode == 1

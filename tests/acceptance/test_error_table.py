@@ -21,7 +21,19 @@ from braketeer.store import accounts
 from braketeer.store.database import opened
 from braketeer.store.secrets import Secrets
 from tests.acceptance.members import braket_model
-from tests.services import ACCOUNT, BELL, GARNET, ROLE, SV1, RunningService, openqasm, running, until
+from tests.services import (
+    ACCOUNT,
+    BELL,
+    GARNET,
+    HARMONY,
+    ROLE,
+    SV1,
+    RunningService,
+    harmony_offline,
+    openqasm,
+    running,
+    until,
+)
 
 BUCKET = "errors"
 TN1 = SV1.replace("sv1", "tn1")
@@ -51,7 +63,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         s3 = started.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key="script.py", Body=b"")
-        yield started
+        with harmony_offline(started):
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +129,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("GetDevice", "ResourceNotFoundException", {"deviceArn": GARNET}, "not found in us-east-1"),
     ("GetDevice", "ValidationException", {"deviceArn": "x" * 257}, "deviceArn"),
     ("SearchDevices", "ValidationException", {"filters": [{"name": "deviceName", "values": ["x"]}]}, "deviceArn"),
-    ("CreateQuantumTask", "DeviceOfflineException", task(deviceArn=GARNET), "offline"),
+    ("CreateQuantumTask", "DeviceOfflineException", task(deviceArn=HARMONY), "offline"),
     ("CreateQuantumTask", "DeviceRetiredException", task(deviceArn=TN1), "retired"),
     (
         "CreateQuantumTask",
@@ -150,7 +163,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("CancelQuantumTask", "ResourceNotFoundException", {"quantumTaskArn": UNKNOWN["quantum-task"]}, ""),
     ("CancelQuantumTask", "ValidationException", {"quantumTaskArn": "x" * 257}, "quantumTaskArn"),
     ("SearchQuantumTasks", "ValidationException", {"filters": [], "nextToken": "x"}, "nextToken"),
-    ("CreateJob", "DeviceOfflineException", job(deviceConfig={"device": GARNET}), "offline"),
+    ("CreateJob", "DeviceOfflineException", job(deviceConfig={"device": HARMONY}), "offline"),
     ("CreateJob", "DeviceRetiredException", job(deviceConfig={"device": TN1}), "retired"),
     ("CreateJob", "ValidationException", job(jobName="under_score"), "jobName"),
     ("CreateJob", "ValidationException", job(associations=RESERVED), "Braket Direct is not supported for "),

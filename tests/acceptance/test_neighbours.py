@@ -8,10 +8,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.acceptance.aws_cli import AwsCli
-from tests.services import ACCOUNT, ROLE, SV1, RunningService
+from tests.services import ACCOUNT, ROLE, SV1, RunningService, refusal_code
 
 
 def with_credentials(service: RunningService, name: str, credentials: dict[str, Any]) -> Any:
@@ -23,13 +22,6 @@ def with_credentials(service: RunningService, name: str, credentials: dict[str, 
     )
 
 
-def refusal(call: Any, **request: Any) -> tuple[str, int]:
-    with pytest.raises(ClientError) as refused:
-        call(**request)
-    answer = refused.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-
-
 def test_a_role_is_assumed_and_used(service: RunningService) -> None:
     before = datetime.now(UTC)
     answer = service.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="me", DurationSeconds=900)
@@ -39,13 +31,13 @@ def test_a_role_is_assumed_and_used(service: RunningService) -> None:
     braket = with_credentials(service, "braket", answer["Credentials"])
     assert braket.get_device(deviceArn=SV1)["deviceName"] == "SV1"
     with_credentials(service, "s3", answer["Credentials"]).create_bucket(Bucket="made-by-a-session")
-    assert refusal(sts.get_session_token) == ("AccessDenied", 403)
+    assert refusal_code(sts.get_session_token) == ("AccessDenied", 403)
     without = service.client(
         "sts",
         aws_access_key_id=answer["Credentials"]["AccessKeyId"],
         aws_secret_access_key=answer["Credentials"]["SecretAccessKey"],
     )
-    assert refusal(without.get_caller_identity) == ("InvalidClientTokenId", 403)
+    assert refusal_code(without.get_caller_identity) == ("InvalidClientTokenId", 403)
 
 
 def test_a_profile_with_a_role_works(service: RunningService, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +72,7 @@ def test_a_profile_with_a_role_works(service: RunningService, tmp_path: Any, mon
 def test_what_the_model_forbids(service: RunningService, request_: dict[str, Any]) -> None:
     sts = service.client("sts", config={"parameter_validation": False})
     asked = {"RoleArn": ROLE, "RoleSessionName": "me", **request_}
-    assert refusal(sts.assume_role, **asked) == ("ValidationError", 400)
+    assert refusal_code(sts.assume_role, **asked) == ("ValidationError", 400)
 
 
 def test_a_jobs_code_makes_no_keys(service: RunningService) -> None:
@@ -117,7 +109,7 @@ def test_a_job_writes_logs_of_its_own(service: RunningService) -> None:
     (event,) = logs.get_paginator("filter_log_events").paginate(logGroupName="own").build_full_result()["events"]
     assert event["message"] == "from inside"
     logs.delete_log_group(logGroupName="own")
-    assert refusal(logs.describe_log_streams, logGroupName="own") == ("ResourceNotFoundException", 400)
+    assert refusal_code(logs.describe_log_streams, logGroupName="own") == ("ResourceNotFoundException", 400)
 
 
 def test_a_query_of_insights(service: RunningService) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
+from tests import processes
 from tests.services import RunningService
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,14 +25,8 @@ MIB = 1 << 20
 
 def aws(service: RunningService, *arguments: str, code: int = 0) -> str:
     """What the AWS CLI (version 1, which pip installs) prints; its standard error where it is to fail."""
-    done = subprocess.run(
-        [sys.executable, "-m", "awscli", *arguments],
-        env=service.access.environment() | {"AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    environment = service.access.environment() | {"AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"}
+    done = processes.run(["aws", *arguments], environment, timeout=120)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stderr if code else done.stdout
 

@@ -10,7 +10,7 @@ from braket.ir.openqasm import Program
 from braket.ir.openqasm import ProgramSet as SetOfSources
 from braket.program_sets import CircuitBinding, ProgramSet
 
-from tests.services import GARNET, SV1, RunningService
+from tests.services import HARMONY, SV1, RunningService, harmony_offline
 
 pytestmark = pytest.mark.xdist_group("service")
 SET = "braket.ir.openqasm.program_set"
@@ -102,6 +102,6 @@ def test_a_set_of_which_nothing_runs_has_failed_and_has_a_document(sv1: AwsDevic
 
 
 def test_a_device_that_does_not_compute_refuses_any_set(client_environment: RunningService) -> None:
-    with pytest.raises(ClientError) as refusal:
-        AwsDevice(GARNET).run(ProgramSet([BELL], shots_per_executable=10))
+    with harmony_offline(client_environment), pytest.raises(ClientError) as refusal:
+        AwsDevice(HARMONY).run(ProgramSet([BELL], shots_per_executable=10))
     assert refusal.value.response["Error"]["Code"] == "DeviceOfflineException"

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import processes
 from tests.postgresql import Cluster
 from tests.services import BELL, SV1, RunningService, has_ended, openqasm, until
 
@@ -143,8 +144,8 @@ def test_what_one_is_told_the_other_knows(pair: Pair) -> None:
 
 def refusal(data_dir: Path, *options: str) -> str:
     """What a service says that does not start."""
-    command = [sys.executable, "-m", "braketeer", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    command = ["braketeer", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
+    done = processes.run(command, os.environ, timeout=60)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return " ".join(done.stderr.split())
@@ -208,12 +209,9 @@ def has_child(service: RunningService, job: str) -> bool:
 
 def braketeer(service: RunningService, *arguments: str) -> Any:
     """What an operator's command prints."""
-    command = [sys.executable, "-m", "braketeer", *arguments]
-    told = subprocess.run(
-        [*command, "--json", "--data-dir", str(service.data_dir), "--port", str(service.port)],
-        capture_output=True,
-        check=True,
-    )
+    where = ["--json", "--data-dir", str(service.data_dir), "--port", str(service.port)]
+    told = processes.run(["braketeer", *arguments, *where], os.environ, timeout=60)
+    assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)
 
 

@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -29,8 +28,9 @@ from botocore.exceptions import ClientError
 
 from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.prices import load
+from tests import processes
 from tests.postgresql import Cluster
-from tests.services import BELL, GARNET, ROLE, SV1, RunningService, has_ended, openqasm, running, until
+from tests.services import BELL, GARNET, ROLE, SV1, RunningService, has_ended, openqasm, refusal, running, until
 
 ARIA = "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1"
 # About a second of work.
@@ -113,15 +113,11 @@ def account(service: RunningService) -> Account:
 
 def cost(service: RunningService, arn: str) -> Any:
     """What ``braketeer cost`` prints for programs."""
-    command = [sys.executable, "-m", "braketeer", "cost", arn, "--json", "--data-dir", str(service.data_dir)]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    return json.loads(braketeer("cost", arn, "--json", "--data-dir", str(service.data_dir)).stdout)
 
 
-def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as refused:
-        call(**request)
-    answer = refused.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Message"]
+def braketeer(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return processes.run(["braketeer", *arguments], {**os.environ, **environment}, timeout=60)
 
 
 # --- the four operations
@@ -192,7 +188,7 @@ def test_a_limit_ends_within_the_years_that_can_be_written(account: Account, end
 
 
 def test_times_are_numbers_in_a_period_and_texts_elsewhere(account: Account) -> None:
-    """What other clients than boto3 insist on: wire-contract section 1.3."""
+    """What other clients than boto3 insist on."""
     endpoint = account.service.access.endpoint
 
     def send(path: str, document: Any) -> Any:
@@ -230,8 +226,7 @@ def test_limits_by_the_aws_cli(account: Account) -> None:
             "AWS_ACCESS_KEY_ID": account.access_key_id,
             "AWS_SECRET_ACCESS_KEY": account.secret_access_key,
         }
-        command = [sys.executable, "-m", "awscli", "braket", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        done = processes.run(["aws", "braket", *arguments], environment, timeout=120)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else None
 
@@ -380,11 +375,11 @@ def test_the_tracker_and_the_command_say_the_same(service: RunningService, monke
 def test_the_command_explains_to_people(service: RunningService) -> None:
     arn = service.create_task()
     assert service.wait_for_task(arn)["status"] == "COMPLETED"
-    command = [sys.executable, "-m", "braketeer", "cost", "--data-dir", str(service.data_dir)]
-    done = subprocess.run([*command, arn], capture_output=True, text=True, check=True, timeout=60)
+    done = braketeer("cost", "--data-dir", str(service.data_dir), arn)
+    assert done.returncode == 0, done.stderr
     assert "price:      3 s at 60.00 USD a minute\n" in done.stdout
     assert done.stdout.endswith("cost:       3.00 USD\n")
-    gone = subprocess.run([*command, arn[:-1]], capture_output=True, text=True, check=False, timeout=60)
+    gone = braketeer("cost", "--data-dir", str(service.data_dir), arn[:-1])
     assert (gone.returncode, "There is no quantum task" in gone.stderr) == (1, True)
 
 
@@ -452,14 +447,7 @@ def test_the_price_list_service_has_the_prices_of_the_file(service: RunningServi
 def test_a_price_file_with_a_mistake_ends_the_start(tmp_path: Path) -> None:
     file = tmp_path / "prices.toml"
     file.write_text(f'[devices."{SV1}"]\nper_minute = -1\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "braketeer", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")],
-        env={**os.environ, "BRAKETEER_PRICES": str(file)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = braketeer("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), BRAKETEER_PRICES=str(file))
     assert done.returncode == 2
     assert (
         done.stderr.strip().splitlines()[-1].startswith(f"braketeer: prices (BRAKETEER_PRICES): The price file {file}")

@@ -13,8 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store.database import Database
 from tests.chaos.objects_writer import KEYS, is_whole, opened
@@ -75,7 +73,6 @@ def files_in(folder: Path) -> set[str]:
     return {path.name for path in (folder / "objects").rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
 def test_killed_at_any_point_each_object_is_whole(tmp_path: Path) -> None:
     chance = random.Random(4)
     finished = dict.fromkeys(KEYS, 0)

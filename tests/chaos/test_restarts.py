@@ -13,9 +13,9 @@ from tests.services import BELL, SV1, RunningService, has_ended, openqasm, runni
 
 # About a second of work, so that a kill finds it running.
 HEAVY = (
-    "OPENQASM 3.0;\nqubit[24] q;\n"
+    "OPENQASM 3.0;\nqubit[23] q;\n"
     + "".join(
-        f"h q[{i}];\ncnot q[{i}], q[{(i + 1) % 24}];\nrx(0.{i + 1}) q[{i}];\n" for _ in range(6) for i in range(24)
+        f"h q[{i}];\ncnot q[{i}], q[{(i + 1) % 23}];\nrx(0.{i + 1}) q[{i}];\n" for _ in range(6) for i in range(23)
     )
     + "#pragma braket result probability q[0]\n"
 )
@@ -128,7 +128,7 @@ def test_accepted_tasks_survive_kills_and_are_answered_once(service: RunningServ
 
 
 def test_a_running_task_is_computed_again_after_a_kill(service: RunningService) -> None:
-    arns = create_heavy_tasks(service, 6)
+    arns = create_heavy_tasks(service, 4)
     service.kill()
     service.start()
     for arn in arns:
@@ -179,10 +179,10 @@ def test_a_worker_that_is_killed_costs_its_task_an_attempt_and_no_other(service:
         children = psutil.Process(service.process.pid).children()
         return [child for child in children if "braketeer.work.task_worker" in " ".join(child.cmdline())]
 
-    arns = create_heavy_tasks(service, 6)
+    arns = create_heavy_tasks(service, 4)
     for worker in workers():
         worker.kill()
-    assert [service.wait_for_task(arn, 120)["status"] for arn in arns] == ["COMPLETED"] * 6
+    assert [service.wait_for_task(arn, 120)["status"] for arn in arns] == ["COMPLETED"] * 4
 
 
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_client_token_gives_one_resource(house: House) -> None:
 
 
 def test_a_cancel_sent_many_times_is_one_cancel(house: House) -> None:
-    services = [QuantumTasks(each, Catalogue(2**30), house.clock, None, b"") for each in house.databases]  # type: ignore[arg-type]
+    services = [QuantumTasks(each, Catalogue(2**30), house.clock, None, None, b"") for each in house.databases]  # type: ignore[arg-type]
     for number in range(ROUNDS):
         arn = arns.quantum_task(CALLER.region, CALLER.account, house.task())
         request = {"quantumTaskArn": arn, "clientToken": f"token {number}"}
@@ -202,7 +202,7 @@ def test_a_cancel_sent_many_times_is_one_cancel(house: House) -> None:
 
 
 def test_of_different_cancels_one_is_answered(house: House) -> None:
-    services = [QuantumTasks(each, Catalogue(2**30), house.clock, None, b"") for each in house.databases]  # type: ignore[arg-type]
+    services = [QuantumTasks(each, Catalogue(2**30), house.clock, None, None, b"") for each in house.databases]  # type: ignore[arg-type]
     for number in range(ROUNDS):
         arn = arns.quantum_task(CALLER.region, CALLER.account, house.task())
         outcomes = at_once(

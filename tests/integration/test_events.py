@@ -17,6 +17,7 @@ INSERT INTO quantum_tasks (id, account, region, device_arn, status, shots, outpu
     device_parameters, action_type, created_at)
 VALUES (:id, '000000000000', 'us-east-1', 'device', 'QUEUED', 10, 'bucket', 'prefix', '{}', 'x', 1000)
 """
+USUAL = {"arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet": "ONLINE"}.__getitem__
 DEVICE = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
 
 
@@ -50,7 +51,7 @@ def test_whatever_statement_changes_a_state_it_is_an_event(database: Database) -
     )
     assert told(database)[4:] == [("b", "FAILED", "MODIFY")]
     event = read(database, Cursor())[-1]
-    shown = document(event, "here")
+    shown = document(event, "here", USUAL)
     assert shown["detail-type"] == "Braket Task State Change"
     assert shown["resources"] == ["arn:aws:braket:us-east-1:000000000000:quantum-task/b"]
     assert shown["detail"] == {
@@ -65,19 +66,24 @@ def test_whatever_statement_changes_a_state_it_is_an_event(database: Database) -
         "endedAt": "1970-01-01T00:00:03.000Z",
         "failureReason": "why",
     }
-    assert document(event, "here")["id"] != document(event, "elsewhere")["id"]
+    assert document(event, "here", USUAL)["id"] != document(event, "elsewhere", USUAL)["id"]
 
 
 def test_devices_tell_of_their_states_too(database: Database) -> None:
     run(database, "INSERT INTO device_states (device_arn, status, updated_at) VALUES (:arn, 'OFFLINE', 1)", arn=DEVICE)
-    run(database, "UPDATE device_states SET status = 'ONLINE'")
-    first, second = read(database, Cursor())
-    assert document(first, "here")["detail"] == {
+    run(database, "UPDATE device_states SET reported_status = 'ONLINE'")  # the operator's word goes before
+    run(database, "UPDATE device_states SET status = 'DEFAULT', reported_status = NULL")
+    run(database, "UPDATE device_states SET reported_status = 'OFFLINE'")
+    run(database, "INSERT INTO device_states (device_arn, status, updated_at) VALUES ('other', 'DEFAULT', 1)")
+    first, second, third = read(database, Cursor())
+    assert document(first, "here", USUAL)["detail"] == {
         "deviceArn": DEVICE,
         "deviceStatus": "OFFLINE",
         "eventName": "INSERT",
     }
-    assert document(second, "here")["region"] == "eu-north-1"
+    assert document(second, "here", USUAL)["region"] == "eu-north-1"
+    assert document(second, "here", USUAL)["detail"]["deviceStatus"] == "ONLINE"
+    assert document(third, "here", USUAL)["detail"]["deviceStatus"] == "OFFLINE"
 
 
 def test_what_is_undone_has_not_happened(database: Database) -> None:

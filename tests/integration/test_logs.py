@@ -548,15 +548,15 @@ def test_filter_pages_without_gaps(database: Database, client: Client) -> None:
 def test_a_filter_looks_at_so_much_at_once_and_says_where_to_go_on(
     database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filters, "MOST_LOOKED_AT", 15)
-    monkeypatch.setattr(filters, "FIRST_STRETCH", 10)
-    monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 10)
+    monkeypatch.setattr(filters, "MOST_LOOKED_AT", 20)
+    monkeypatch.setattr(filters, "FIRST_STRETCH", 15)
+    monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 15)
     expected = []
     for stream in range(4):
-        events = [(n * 4 + stream, "wanted" if n % 70 == 69 else "noise") for n in range(stream, 300)]
+        events = [(n * 4 + stream, "wanted" if n % 35 == 34 else "noise") for n in range(stream, 100)]
         expected += [(time, f"s{stream}") for time, text in events if text == "wanted"]
         _log(database, *events, stream=f"s{stream}")
-    for from_head, times in ((True, {}), (False, {}), (True, {"startTime": 400}), (False, {"endTime": 900})):
+    for from_head, times in ((True, {}), (False, {}), (True, {"startTime": 130}), (False, {"endTime": 300})):
         found, empty, token = [], 0, {}
         asked = {"logGroupName": GROUP, "filterPattern": "wanted", "startFromHead": from_head, "limit": 3, **times}
         while True:
@@ -596,7 +596,7 @@ def test_a_page_takes_so_many_reads_however_many_streams_there_are(
     monkeypatch.setattr(log_scans, "FEWEST_IN_A_STRETCH", 2)
     times = {"apart": (10, 1), "at once": (0, 0), "overlapping": (1, 50)}[kind]
     events = []
-    for stream in range(23):
+    for stream in range(14):
         mine = [(100 + stream * times[0] + n * times[1], f"{stream}/{n}") for n in range(3)]
         _log(database, *mine, stream=f"s{stream}")
         events += mine
@@ -612,7 +612,7 @@ def test_a_page_takes_so_many_reads_however_many_streams_there_are(
     monkeypatch.setattr(log_scans, "scan", counted)
     found, pages = _filtered(client, startFromHead=from_head)
     assert found == expected[:: 1 if from_head else -1]
-    assert pages >= 23 // 4
+    assert pages >= 14 // 4
     assert reads <= 4 * pages
     few = _filtered(client, startFromHead=from_head, filterPattern="2", limit=1)[0]
     assert few == [text for text in expected if "2" in text][:: 1 if from_head else -1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from braketeer.domain.object_lifecycles import DAY_MS
+from braketeer.domain.clock import DAY_MS
 from braketeer.objects import lifecycles
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.objects.lifecycles import Lifecycles

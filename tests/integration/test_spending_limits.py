@@ -27,7 +27,7 @@ from braketeer.domain import arns, spending
 from braketeer.domain.accounts import Caller, Role
 from braketeer.domain.errors import ServiceError, ValidationException
 from braketeer.domain.lifecycles import TASK_FINISHED, TaskStatus
-from braketeer.domain.spending import FREE, Price
+from braketeer.domain.spending import Price
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
@@ -327,7 +327,7 @@ def test_what_does_not_fit_is_refused_in_the_words_of_the_service(bench: Bench) 
         "current spend: 0.6000000000, estimated cost: 0.6000000000, "
         "start time: 2027-01-15T08:00:00.000Z, end time: 2125-12-30T00:00:00.000Z"
     )
-    bench.task(FREE)  # what costs nothing always fits
+    bench.task(Price())  # what costs nothing always fits
     bench.task(device=DM1)  # and another device has no limit
     assert spends(bench) == ("0.6000000000", "0")
 
@@ -343,9 +343,9 @@ def test_outside_its_period_a_limit_admits_nothing(bench: Bench) -> None:
     for offset, admitted in ((9, False), (10, True), (19, True), (20, False)):
         bench.clock.now = NOW + offset
         if admitted:
-            bench.task(FREE)
+            bench.task(Price())
         else:
-            assert "time window" in refused("ValidationException", lambda: bench.task(FREE))
+            assert "time window" in refused("ValidationException", lambda: bench.task(Price()))
 
 
 def test_tasks_from_before_the_limit_do_not_count(bench: Bench) -> None:
@@ -532,7 +532,7 @@ STEPS = st.lists(
     min_size=1,
     max_size=30,
 )
-PRICES = (FREE, PRICE, Price(per_minute=7, per_shot=3))
+PRICES = (Price(), PRICE, Price(per_minute=7, per_shot=3))
 
 
 @given(steps=STEPS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, opened
 from braketeer.store.statements import Statement
 from braketeer.store.tables import quantum_tasks
@@ -104,3 +107,39 @@ def test_a_second_row_is_not_passed_over(database: Database) -> None:
     database.write_now(add)
     with pytest.raises(Exception, match=r"several|[Mm]ultiple rows"):
         database.read_now(lambda connection: several.one_or_none(connection, {"of_account": "000000000000"}))
+
+
+def test_what_a_dead_service_held_is_found_among_any_number_of_tasks(tmp_path: Path, empty_file: Path) -> None:
+    """By the index of held tasks: SQLite's steps do not grow with the tasks that have ended."""
+    shutil.copy(empty_file, tmp_path / "braketeer.db")
+    with opened(f"sqlite:///{tmp_path / 'braketeer.db'}") as database:
+        ended = [row(f"ended-{number}", status="COMPLETED") for number in range(3_000)]
+        held = [row(f"held-{status}", status=status, lease_until=5) for status in ("RUNNING", "CANCELLING")]
+        database.write_now(lambda tx: tx.connection.execute(insert(quantum_tasks), [*ended]))
+        database.write_now(lambda tx: tx.connection.execute(insert(quantum_tasks), held))
+        for ask in (
+            lambda connection: tasks.any_expired(connection, 5) is False,
+            lambda connection: tasks.any_expired(connection, 6) is True,
+            lambda connection: tasks.recover(connection, 0, 5) == 0,
+            lambda connection: tasks.recover(connection, 0, None) == 2,
+        ):
+            answer, steps = database.write_now(lambda tx, ask=ask: steps_of(tx.connection, ask))
+            assert answer
+            assert steps < 1_000
+
+
+def steps_of(connection: Connection, work: Callable[[Connection], bool]) -> tuple[bool, int]:
+    """What some work returns, and how many steps of SQLite's virtual machine it took, to the last hundred."""
+    driver: Any = connection.connection.driver_connection
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 100
+        return 0
+
+    driver.set_progress_handler(count, 100)
+    try:
+        return work(connection), steps
+    finally:
+        driver.set_progress_handler(None, 0)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from braket.aws import AwsDevice
     from braket.devices import Devices
     from braket.schema_common import BraketSchemaBase
 
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DM1, STABILIZER, SV1, TN1
+from braketeer.devices.listed import DM1, RYDBERG, STABILIZER, SV1, TN1, DeviceStatus
 from braketeer.devices.simulators import most_density_qubits, most_qubits, run_memory_bytes
 from braketeer.quantum.noise import CHANNELS
 
@@ -49,15 +52,16 @@ def _properties(arn: str) -> Any:
 
 def test_every_device_of_the_sdk_is_there_and_our_own() -> None:
     makers = [value for name, value in vars(Devices).items() if name.startswith("_") and isinstance(value, type)]
-    assert sorted(ARNS) == sorted([STABILIZER, *(arn.value for maker in makers for arn in maker)])
-    assert len(ARNS) == 30
-    assert [device.arn for device in CATALOGUE if device.unlisted] == [STABILIZER]
+    assert sorted(ARNS) == sorted([STABILIZER, RYDBERG, *(arn.value for maker in makers for arn in maker)])
+    assert len(ARNS) == 31
+    assert [device.arn for device in CATALOGUE if device.unlisted] == [STABILIZER, RYDBERG]
 
 
 @pytest.mark.parametrize("arn", ARNS)
 def test_the_sdk_reads_the_document(arn: str) -> None:
     device, properties = _device(arn), _properties(arn)
-    assert type(properties).__name__ == SCHEMA_CLASSES[arn.split("/")[-2]]
+    # No other class describes an analog device.
+    assert type(properties).__name__ == SCHEMA_CLASSES["quera" if arn == RYDBERG else arn.split("/")[-2]]
     assert properties.service.shotsRange == device.shots_range
     assert "Braketeer" in properties.service.deviceDocumentation.summary
 
@@ -72,6 +76,40 @@ def test_a_qpu_is_labelled_as_none(arn: str) -> None:
     assert "not the QPU itself" in _device(arn).document["service"]["deviceDocumentation"]["summary"]
 
 
+@pytest.mark.parametrize("arn", [arn for arn in ARNS if "qpu" in arn])
+def test_gate_calibrations_are_none_for_the_sdk_and_nothing_is_fetched(arn: str) -> None:
+    stand_in: Any = SimpleNamespace(properties=_properties(arn))
+    assert AwsDevice.refresh_gate_calibrations(stand_in) is None
+
+
+def test_an_emulation_is_open_at_all_hours_until_the_recorded_windows_are_asked_for() -> None:
+    cepheus = _device(Devices.Rigetti.Cepheus1108Q.value)
+    assert _properties(cepheus.arn).service.executionWindows[0].executionDay == "Everyday"
+    assert len(_properties(cepheus.arn).service.executionWindows) == 1
+    recorded = BraketSchemaBase.parse_raw_schema(cepheus.capabilities_with(recorded_windows=True))
+    assert [str(window.windowStartHour) for window in recorded.service.executionWindows] == [
+        "00:00:00",
+        "09:00:00",
+        "21:00:00",
+    ]
+    assert (len(cepheus.windows()), len(cepheus.windows(recorded_windows=True))) == (1, 3)
+
+
+def test_a_program_sets_bounds_are_those_of_the_document() -> None:
+    limits = CATALOGUE.limits(SV1)
+    assert (limits.most_executables, limits.most_set_shots) == (100, 200_000)
+    garnet = _device(Devices.IQM.Garnet.value).limits
+    assert garnet is not None
+    assert (garnet.most_executables, garnet.most_set_shots) == (100, 200_000)
+    assert CATALOGUE.limits(TN1).most_executables == 0
+
+
+def test_a_device_is_found_by_its_name() -> None:
+    assert CATALOGUE.named("sv1") is CATALOGUE.named(SV1) is _device(SV1)
+    assert CATALOGUE.named("forte-1") is _device(Devices.IonQ.Forte1.value)
+    assert CATALOGUE.named("forte") is None
+
+
 def test_statuses_before_the_operator_sets_any() -> None:
     statuses = {device.arn: device.default_status.value for device in CATALOGUE}
     assert (statuses[SV1], statuses[DM1], statuses[TN1]) == ("ONLINE", "ONLINE", "RETIRED")
@@ -80,7 +118,7 @@ def test_statuses_before_the_operator_sets_any() -> None:
         for member in maker:
             if "/qpu/" in member.value:
                 # The enum marks retired devices by an underscore.
-                assert statuses[member.value] == ("RETIRED" if member.name.startswith("_") else "OFFLINE")
+                assert statuses[member.value] == ("RETIRED" if member.name.startswith("_") else "ONLINE")
 
 
 def test_a_qpu_is_in_its_region_and_a_simulator_in_all() -> None:
@@ -165,9 +203,15 @@ def test_dm1_is_exact_as_far_as_memory_goes(memory: int, qubits: int) -> None:
     assert most_density_qubits(memory) == qubits
 
 
+def _is_of_today(device: Device) -> bool:
+    return device.default_status == DeviceStatus.ONLINE
+
+
 def test_only_computing_devices_have_limits_to_run_by() -> None:
-    assert CATALOGUE.computing_arns() == [SV1, DM1, TN1, STABILIZER]
-    assert _device(Devices.QuEra.Aquila.value).limits is None
+    computing = CATALOGUE.computing_arns()
+    assert computing[:5] == [SV1, DM1, TN1, STABILIZER, RYDBERG]
+    assert set(computing[5:]) == {device.arn for device in CATALOGUE if "qpu" in device.arn and _is_of_today(device)}
+    assert _device(next(arn for arn in ARNS if "d-wave" in arn)).limits is None
     with pytest.raises(LookupError):
         CATALOGUE.limits("arn:aws:braket:::device/quantum-simulator/amazon/sv2")
 
@@ -177,5 +221,26 @@ def test_a_document_is_read_when_it_is_asked_for() -> None:
     cepheus = catalogue.get(Devices.Rigetti.Cepheus1108Q.value)
     assert cepheus is not None
     assert "document" not in vars(cepheus)
-    assert len(cepheus.capabilities) > 400_000
+    assert len(cepheus.capabilities) > 200_000
     assert cepheus.capabilities is cepheus.capabilities
+
+
+def test_aquila_has_figures_for_local_detuning() -> None:
+    """The recorded document has placeholders there, such as a spacing of 20 cm."""
+    local = _properties(Devices.QuEra.Aquila.value).paradigm.rydberg.rydbergLocal
+    assert (local.spacingRadialMin, local.numberLocalDetuningSitesMax) == (Decimal("0.000005"), 200)
+    assert local.detuningRange == (0, 125_000_000)
+
+
+def test_the_simulator_of_rydberg_atoms_has_no_errors() -> None:
+    properties, limits = _properties(RYDBERG), CATALOGUE.limits(RYDBERG)
+    assert limits.actions == {"braket.ir.ahs.program"} == {action.value for action in properties.action}
+    assert properties.service.shotsRange == (1, 100_000)
+    performance = properties.paradigm.performance
+    assert performance.rydberg.rydbergGlobal.rydbergDetectionError == performance.lattice.fillingErrorTypical == 0
+    assert limits.analog is not None
+    assert limits.analog.mistakes is None
+    assert limits.analog.most_configurations(21) == 1 << 21
+    small = Catalogue(task_memory_bytes=GIB).limits(RYDBERG).analog
+    assert small is not None
+    assert 400_000 < small.most_configurations(21) < 500_000

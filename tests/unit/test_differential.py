@@ -19,7 +19,7 @@ from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.listed import DM1, SV1
 from braketeer.quantum import TaskDescription, run
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Noise, Observable, ResultType
-from braketeer.quantum.engines import ENGINES, choose
+from braketeer.quantum.engines import available, choose
 from braketeer.quantum.evolution import drawn, values
 from braketeer.quantum.noise import kraus_noise
 from tests.unit.dense import PAULIS, mixed_state_of, state_of, value_of
@@ -84,7 +84,7 @@ def difference(given: Any, right: Any) -> float:
 
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["pure", "noisy"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_exact_values_of_random_circuits(engine: str, noisy: bool) -> None:
     random = np.random.default_rng(SEED)
     for _ in range(60):
@@ -97,7 +97,7 @@ def test_exact_values_of_random_circuits(engine: str, noisy: bool) -> None:
             assert difference(value, value_of(result, state)) < 1e-9, result
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_noise_on_many_qubits(engine: str) -> None:
     random = np.random.default_rng(SEED)
     for width in (3, 4, 5):
@@ -108,7 +108,7 @@ def test_noise_on_many_qubits(engine: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["state vector", "density matrix", "trajectories"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_shots_of_random_circuits_fit_their_distribution(engine: str, way: str) -> None:
     random = np.random.default_rng(SEED + 1)
     limits = replace(DEVICES[True], max_density_qubits=0 if way == "trajectories" else 12)
@@ -231,7 +231,7 @@ def sdk_results(random: np.random.Generator, qubits: int, noisy: bool) -> list[t
 
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["SV1", "DM1"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_programs_as_the_sdk_writes_them(engine: str, noisy: bool) -> None:
     random = np.random.default_rng(SEED + 2)
     limits = DEVICES[noisy]

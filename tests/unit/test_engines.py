@@ -1,16 +1,20 @@
-"""Both engines against full matrices built by Kronecker products, over the whole vocabulary and every modifier."""
+"""Every engine against full matrices built by Kronecker products, over the whole vocabulary and every modifier."""
 
 from __future__ import annotations
 
+import importlib
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Gate, ProgramError
-from braketeer.quantum.engines import ENGINES, choose
+from braketeer.quantum.engines import ENGINES, available, choose, is_installed
 from braketeer.quantum.engines.amplitudes import apply, check_norm
 from braketeer.quantum.gates import GATES, gate_matrix, matrix_power
 from tests.unit.random_circuits import haar, random_gate, spread
@@ -54,11 +58,33 @@ def circuit_of(qubits: int, gates: list[Gate]) -> Circuit:
     return Circuit(tuple(range(qubits)), gates)
 
 
-def distance(engine: str, circuit: Circuit) -> float:
-    return float(np.abs(choose(engine).evolve(circuit) - reference(circuit)).max())
+def distance(engine: str, circuit: Circuit, right: Array | None = None) -> float:
+    return float(np.abs(choose(engine).evolve(circuit) - (reference(circuit) if right is None else right)).max())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@lru_cache  # one reference for all engines
+def random_circuits() -> list[tuple[Circuit, Array]]:
+    random = np.random.default_rng(20261122)
+    circuits = []
+    for _ in range(150):
+        qubits = int(random.integers(1, 7))
+        circuits.append(circuit_of(qubits, spread(qubits) + [random_gate(random, qubits) for _ in range(12)]))
+    return [(circuit, reference(circuit)) for circuit in circuits]
+
+
+@lru_cache
+def wide_unitaries() -> list[tuple[Circuit, Array]]:
+    random = np.random.default_rng(8)
+    circuits = []
+    for width in (5, 6):
+        gates = [Gate("unitary", tuple(map(int, random.permutation(7)[:width])), matrix=haar(random, 1 << width))]
+        free = [qubit for qubit in range(7) if qubit not in gates[0].targets]
+        gates += [random_gate(random, 7), replace(gates[0], controls=(free[0],), control_states=(0,), power=0.5)]
+        circuits.append(circuit_of(7, spread(7) + gates + spread(7)))
+    return [(circuit, reference(circuit)) for circuit in circuits]
+
+
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("controls", [0, 1, 2])
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_every_gate_with_controls_and_powers(engine: str, name: str, controls: int) -> None:
@@ -77,26 +103,19 @@ def test_every_gate_with_controls_and_powers(engine: str, name: str, controls: i
         assert distance(engine, circuit) < 1e-12, power
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_random_circuits(engine: str) -> None:
-    random = np.random.default_rng(20261122)
-    for _ in range(150):
-        qubits = int(random.integers(1, 7))
-        circuit = circuit_of(qubits, spread(qubits) + [random_gate(random, qubits) for _ in range(12)])
-        assert distance(engine, circuit) < 1e-10, circuit
+    for circuit, right in random_circuits():
+        assert distance(engine, circuit, right) < 1e-10, circuit
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_unitaries_wider_than_the_engine_takes(engine: str) -> None:
-    random = np.random.default_rng(8)
-    for width in (5, 6):
-        gates = [Gate("unitary", tuple(map(int, random.permutation(7)[:width])), matrix=haar(random, 1 << width))]
-        free = [qubit for qubit in range(7) if qubit not in gates[0].targets]
-        gates += [random_gate(random, 7), replace(gates[0], controls=(free[0],), control_states=(0,), power=0.5)]
-        assert distance(engine, circuit_of(7, spread(7) + gates + spread(7))) < 1e-11
+    for circuit, right in wide_unitaries():
+        assert distance(engine, circuit, right) < 1e-11
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_global_phase_of_clifford_circuits_is_kept(engine: str) -> None:
     circuit = circuit_of(4, [Gate("swap", (3, 1)), Gate("y", (1,)), Gate("gphase", (), (0.4,))])
     assert distance(engine, circuit) < 1e-14
@@ -107,17 +126,18 @@ def test_engines_agree_on_larger_circuits() -> None:
     random = np.random.default_rng(3)
     for qubits in (9, 12, 17):
         gates = spread(qubits) + [random_gate(random, qubits, widest=5) for _ in range(40)]
-        first, second = (choose(engine).evolve(circuit_of(qubits, gates)) for engine in ENGINES)
-        assert np.abs(first - second).max() < 1e-11
+        first, *others = (choose(engine).evolve(circuit_of(qubits, gates)) for engine in available())
+        assert others
+        assert all(np.abs(first - other).max() < 1e-11 for other in others)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_many_controls(engine: str) -> None:
     controls = tuple(range(9))
     gates = [Gate("h", (qubit,)) for qubit in range(11)]
     bare = (Gate("ry", (9,), (0.3,)), Gate("swap", (10, 9), power=0.5), Gate("gphase", (), (0.9,)))
     gates += [replace(gate, controls=controls, control_states=(1, 0, 1, 1, 0, 1, 1, 1, 0)) for gate in bare]
-    assert distance(engine, circuit_of(11, gates[:11])) < 1e-12
+    assert distance(engine, circuit_of(11, gates[:11]), np.full(1 << 11, 2**-5.5, dtype=np.complex128)) < 1e-12
     state = choose(engine).evolve(circuit_of(11, gates))
     touched = state.reshape(512, 4)[0b101101110]
     start = np.full(4, 2**-5.5, dtype=np.complex128)
@@ -127,7 +147,7 @@ def test_many_controls(engine: str) -> None:
     assert np.abs(np.delete(state.reshape(512, 4), 0b101101110, axis=0) - 2**-5.5).max() < 1e-14
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_a_matrix_typed_with_few_digits_means_the_nearest_unitary(engine: str) -> None:
     rounded = np.array([[0.70711, 0.70711], [0.70711, -0.70711]], dtype=np.complex128)
     state = choose(engine).evolve(circuit_of(1, [Gate("unitary", (0,), matrix=rounded)] * 7))
@@ -153,16 +173,47 @@ BAD_GATES = [
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize(("gate", "message"), BAD_GATES, ids=[message for _, message in BAD_GATES])
 def test_what_no_engine_can_do_is_refused(engine: str, gate: Gate, message: str) -> None:
     with pytest.raises(ProgramError, match=message):
         choose(engine).evolve(circuit_of(2, [gate]))
 
 
+@pytest.mark.skipif("prism" not in available(), reason="no prism-q here")
 def test_more_qubits_than_memory_is_refused_by_prism() -> None:
     with pytest.raises(ProgramError, match="prism-q refuses"):
         choose("prism").evolve(circuit_of(48, [Gate("h", (0,))]))
+
+
+lightning = pytest.mark.skipif("lightning" not in available(), reason="the extra lightning is not here")
+
+
+@lightning
+@pytest.mark.parametrize("qubits", [0, 49, 70])
+def test_registers_that_lightning_would_not_notice_are_refused(qubits: int) -> None:
+    with pytest.raises(ProgramError, match=f"takes 1 to 48 qubits, not {qubits}"):
+        choose("lightning").evolve(circuit_of(qubits, [Gate("gphase", (), (0.1,))]))
+
+
+@lightning
+def test_more_qubits_than_memory_is_a_memory_error_of_lightning() -> None:
+    with pytest.raises(MemoryError):
+        choose("lightning").evolve(circuit_of(48, [Gate("h", (0,))]))
+
+
+@lightning
+def test_what_lightning_raises_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("braketeer.quantum.engines.lightning")
+    monkeypatch.setitem(module._NAMED, "h", ("RX", False))  # which wants an angle
+    with pytest.raises(ProgramError, match=r"lightning\.qubit refuses"):
+        module.evolve(circuit_of(1, [Gate("h", (0,))]))
+
+
+@lightning
+def test_lightning_is_loaded_without_pennylane() -> None:
+    question = "import sys, braketeer.quantum.engines.lightning; sys.exit('pennylane' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", question], check=False).returncode == 0
 
 
 def test_a_state_that_lost_its_norm_is_refused() -> None:
@@ -172,7 +223,8 @@ def test_a_state_that_lost_its_norm_is_refused() -> None:
 
 
 def test_choosing_an_engine() -> None:
-    assert choose().name == "prism"
+    assert available() == tuple(filter(is_installed, ENGINES))
+    assert choose().name == available()[0]
     assert choose("dense").name == "dense"
     with pytest.raises(ProgramError, match="no engine 'qpu'"):
         choose("qpu")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Observable, ProgramError, ResultType
-from braketeer.quantum.engines import ENGINES, choose
+from braketeer.quantum.engines import available, choose
 from braketeer.quantum.evolution import values
 from braketeer.quantum.gates import GATES, gate_derivative, inverse, resolved_matrix
 from braketeer.quantum.memory import memory_bytes
@@ -75,7 +75,7 @@ def gradient_of(circuit: Circuit, terms: tuple[tuple[float, Observable], ...], e
     return dict(found)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "controls and powers"])
 def test_random_circuits(engine: str, plain: bool) -> None:
     random = np.random.default_rng(11)
@@ -91,7 +91,7 @@ def test_random_circuits(engine: str, plain: bool) -> None:
         assert found["gradient"] == pytest.approx(differences(circuit, terms), abs=2e-8)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("name", ANGLED)
 def test_every_gate_with_angles(name: str, engine: str) -> None:
     signature = GATES[name]
@@ -105,7 +105,7 @@ def test_every_gate_with_angles(name: str, engine: str) -> None:
 
 def test_inputs_that_no_gate_depends_on_have_the_derivative_zero() -> None:
     circuit = Circuit((0,), [Gate("ry", (0,), (0.3,), slopes=((("a", 2.0),),))])
-    found = gradient_of(circuit, ((1.5, Observable((("z", (0,)),))),), ENGINES[0])
+    found = gradient_of(circuit, ((1.5, Observable((("z", (0,)),))),), available()[0])
     assert found["expectation"] == pytest.approx(1.5 * np.cos(0.3))
     assert found["gradient"] == pytest.approx({"a": -3 * np.sin(0.3), "b": 0.0, "c": 0.0})
 

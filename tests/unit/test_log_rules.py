@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braketeer.domain.log_batches import DAY_MS, HOUR_MS, BatchRefused, look_over, sort_out
+from braketeer.domain.clock import DAY_MS, HOUR_MS
+from braketeer.domain.log_batches import BatchRefused, look_over, sort_out
 from braketeer.domain.log_merge import FIRST_ID, LAST_ID, Merge, Place
 from braketeer.domain.log_search import of_stream, parse_query, stream_prefix
 

@@ -15,7 +15,7 @@ from scipy.stats import chisquare
 from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.listed import DM1, SV1
 from braketeer.quantum import Limits, ProgramError, TaskDescription, prepare, run
-from braketeer.quantum.engines import ENGINES
+from braketeer.quantum.engines import available
 from tests.unit.tasks_help import TASK, counts, openqasm
 
 CATALOGUE = Catalogue(task_memory_bytes=17 << 30)
@@ -38,7 +38,7 @@ def test_the_battery_has_its_noise() -> None:
     assert (len(NOISY), len(BAD)) == (15, 3)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("name", [name for name, case in NOISY.items() if case["shots"] == 0])
 def test_exact_values(name: str, engine: str) -> None:
     given = document(NOISY[name]["source"], 0, engine=engine)
@@ -48,7 +48,7 @@ def test_exact_values(name: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("exact_qubits", [14, 0], ids=["density matrix", "trajectories"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("name", [name for name, case in NOISY.items() if case["shots"]])
 def test_shots(name: str, engine: str, exact_qubits: int) -> None:
     limits = replace(LIMITS, max_density_qubits=exact_qubits)

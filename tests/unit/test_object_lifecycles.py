@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from braketeer.domain.clock import DAY_MS
 from braketeer.domain.errors import ServiceError
-from braketeer.domain.object_lifecycles import DAY_MS, Rule, checked, enabled
+from braketeer.domain.object_lifecycles import Rule, checked, enabled
 
 ALL = {"Filter": {"Prefix": ""}, "Status": "Enabled"}
 DAYS = {"Expiration": {"Days": 3}}

@@ -16,7 +16,7 @@ from braket.task_result import ProgramSetTaskResult
 from braket.tasks import ProgramSetQuantumTaskResult
 
 from braketeer.quantum import ProgramError, ProgramSetError, SetFailure, executables, prepare
-from braketeer.quantum.evaluation import Evaluated
+from braketeer.quantum.results.evaluated import Evaluated
 from tests.unit.tasks_help import EVERYTHING, outcome
 
 HEADER = {"name": "braket.ir.openqasm.program_set", "version": "1"}

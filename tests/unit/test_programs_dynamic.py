@@ -181,7 +181,12 @@ def test_a_wrong_turn_that_real_outcomes_never_take_is_no_mistake() -> None:
             "for int i in [0:9] { h q[0]; c[0] = measure q[0]; }",
             r"more than 5 measurements \(line 4, column",
         ),
-        ("MOST_STEPS", 500, "for int i in [0:9] { h q[0]; c[0] = measure q[0]; }", "more than 500 statements"),
+        (
+            "MOST_STEPS_OF_ALL_COURSES",
+            500,
+            "for int i in [0:9] { h q[0]; c[0] = measure q[0]; }",
+            "more than 500 statements together",
+        ),
     ],
 )
 def test_bounds(monkeypatch: pytest.MonkeyPatch, bound: str, value: int, body: str, wanted: str) -> None:

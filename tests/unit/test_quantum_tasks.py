@@ -20,7 +20,7 @@ from braket.tasks import GateModelQuantumTaskResult
 from scipy.stats import chisquare
 
 from braketeer.quantum import Outcome, ProgramError, TaskDescription, prepare, run
-from braketeer.quantum.engines import ENGINES
+from braketeer.quantum.engines import available
 from braketeer.quantum.programs import JAQCD, OPENQASM, PROGRAM_SET
 from tests.unit.programs_help import WIDE
 
@@ -73,7 +73,7 @@ def test_the_battery_is_whole() -> None:
     assert (len(EXACT), len(SHOTS)) == (151, 15)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("name", EXACT)
 def test_exact_values(name: str, engine: str) -> None:
     case = BATTERY[name]

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Observable, ProgramError, ResultType
+from braketeer.quantum.observables import factor_matrix
 from braketeer.quantum.results.exact import exact_values, moments
-from braketeer.quantum.results.observables import factor_matrix
 from braketeer.quantum.results.paulis import pauli_expectations
 from braketeer.quantum.results.probabilities import probabilities
 
@@ -62,22 +62,27 @@ def test_moments_of_random_observables() -> None:
         assert abs(square - np.vdot(state, matrix @ matrix @ state).real) < 1e-11
 
 
-def test_pauli_products_across_rows_of_a_larger_state() -> None:
-    """16 qubits: the state is read in several rows, so flips and signs fall inside rows, across them, and both."""
+@pytest.mark.parametrize("widest", [5, 16])
+def test_pauli_products_across_blocks_of_a_larger_state(widest: int) -> None:
+    """18 qubits: the state is read in several blocks and rows, so flips and signs fall inside, across, and both.
+
+    Narrow products leave a run of qubits free, wide ones often none.
+    """
+    qubits = 18
     random = np.random.default_rng(2)
-    state = random_state(random, 16)
+    state = random_state(random, qubits)
     indices = np.arange(state.size)
     words, right = [], []
-    for _ in range(60):
-        targets = random.permutation(16)[: int(random.integers(0, 6))]
+    for _ in range(50):
+        targets = random.permutation(qubits)[: int(random.integers(0, widest + 1))]
         letters = [(str(random.choice(list("xyzzi"))), int(target)) for target in targets]
         image = state.copy()
         for letter, qubit in letters:
-            bit = indices >> (15 - qubit) & 1
+            bit = indices >> (qubits - 1 - qubit) & 1
             if letter in "zy":
                 image = image * (1 - 2 * bit)
             if letter in "xy":
-                image = image[indices ^ 1 << (15 - qubit)]
+                image = image[indices ^ 1 << (qubits - 1 - qubit)]
             if letter == "y":
                 image = image * 1j
         words.append(letters)

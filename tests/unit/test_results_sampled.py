@@ -12,8 +12,8 @@ from scipy.stats import chisquare
 
 from braketeer.quantum.circuit import Circuit, Gate, Matrix, Observable, ProgramError, ResultType
 from braketeer.quantum.engines import choose
+from braketeer.quantum.observables import basis_rotations
 from braketeer.quantum.results.exact import moments
-from braketeer.quantum.results.observables import basis_rotations
 from braketeer.quantum.results.probabilities import probabilities
 from braketeer.quantum.results.sampled import measurement_bits, sampled_values
 from braketeer.quantum.results.sampling import draw

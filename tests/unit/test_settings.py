@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from braketeer import config
 from braketeer.cli.service import stop_seconds
-from braketeer.config import SettingError, Settings, default_data_dir, python_minor
+from braketeer.config import SettingError, Settings, default_data_dir, python_minor, throttle_limits
+from braketeer.data_directory import StartError
+from braketeer.domain.throttling import Rate
+from braketeer.quantum import engines
+from braketeer.server import Service
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +87,8 @@ def test_options_are_held_to_the_same(tmp_path: Path) -> None:
         Settings.of(port=99999)
     with pytest.raises(SettingError, match="sandbox"):
         Settings(sandbox="podman")
+    with pytest.raises(SettingError, match=r"engine .* is 'qpu'; it must be one of auto, prism, lightning, dense"):
+        Settings(engine="qpu")
 
 
 @pytest.mark.parametrize(
@@ -159,3 +166,23 @@ def test_settings_do_not_show_the_databases_password(url: str) -> None:
     settings = Settings.of(database=url)
     assert settings.database == url
     assert "the-password" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["CreateQuantumTasks", "brakett:CreateQuantumTask", "brakett:all", "s3:all:all"])
+def test_limits_are_of_operations_that_exist(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text(f'[operations]\n"{name}" = {{rate = 1}}\n"s3:all" = {{rate = 1}}\n')
+    with pytest.raises(SettingError, match="there is no operation"):
+        throttle_limits(str(path))
+    path.write_text(path.read_text().replace(name, "all"))
+    assert throttle_limits(str(path)) == {"braket:all": Rate(1, 1), "s3:all": Rate(1, 1)}
+
+
+def test_every_engine_can_be_chosen() -> None:
+    assert (*config.ENGINES,) == ("auto", *engines.ENGINES)
+
+
+def test_an_engine_that_is_not_installed_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pennylane_lightning", None)
+    with pytest.raises(StartError, match="package of 'lightning' is not installed here"):
+        Service(Settings(data_dir=tmp_path, engine="lightning"), "http://127.0.0.1:1")

@@ -81,7 +81,7 @@ def test_a_limit_admits_what_is_left_within_its_period(queued: int, total: int, 
 
 
 def test_the_words_of_the_real_service() -> None:
-    """Recorded: wire-contract section 6."""
+    """As it was recorded."""
     of = limit("3", 1763500386609, spending.END_OF_PERIOD_MS)
     assert spending.refusal(of, 93 * USD // 10).message == (
         "Attempted to spend over the spending limit or outside the spending limit time window. Spending limit: 3, "

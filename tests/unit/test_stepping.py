@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from braketeer.quantum.circuit import Circuit, Gate, ProgramError
-from braketeer.quantum.engines import ENGINES
-from braketeer.quantum.engines.stepping import Stepping, SteppingDensity, SteppingVector, measure, stepping
-from braketeer.quantum.noise import noise
+from braketeer.quantum.engines import available
+from braketeer.quantum.engines.stepping import Stepping, SteppingDensity, SteppingVector, stepping
+from braketeer.quantum.noise import noise, reset
 from tests.unit.dense import mixed_state_of
 from tests.unit.random_circuits import random_gate, random_noise, spread
 
@@ -29,7 +29,7 @@ def as_matrix(state: Stepping) -> np.ndarray:
 
 
 @pytest.mark.parametrize("density", [False, True], ids=["vector", "density"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", available())
 def test_gates_and_both_outcomes_of_measurements(engine: str, density: bool) -> None:
     random = np.random.default_rng(4)
     for _ in range(40):
@@ -55,7 +55,7 @@ def test_gates_and_both_outcomes_of_measurements(engine: str, density: bool) -> 
 
 def test_noise_and_resets_of_a_density_matrix() -> None:
     random = np.random.default_rng(5)
-    reset = [np.array([[1, 0], [0, 0]]), np.array([[0, 1], [0, 0]])]
+    operators = [np.array([[1, 0], [0, 0]]), np.array([[0, 1], [0, 0]])]
     for _ in range(30):
         qubits = int(random.integers(1, 4))
         operations = [*spread(qubits), random_noise(random, qubits), random_gate(random, qubits)]
@@ -63,9 +63,9 @@ def test_noise_and_resets_of_a_density_matrix() -> None:
         for operation in operations:
             state.apply(operation, RANDOM)
         qubit = int(random.integers(qubits))
-        state.reset(qubit, RANDOM)
+        state.apply(reset(qubit), RANDOM)
         right = mixed_state_of(Circuit(tuple(range(qubits)), operations))
-        wide = [np.kron(np.kron(np.eye(1 << qubit), k), np.eye(1 << (qubits - 1 - qubit))) for k in reset]
+        wide = [np.kron(np.kron(np.eye(1 << qubit), k), np.eye(1 << (qubits - 1 - qubit))) for k in operators]
         assert np.abs(as_matrix(state) - sum(k @ right @ k.T for k in wide)).max() < 1e-12
         assert state.probability_of_one(qubit) == pytest.approx(0, abs=1e-12)
 
@@ -80,9 +80,15 @@ def test_a_trajectory_follows_noise_and_resets_by_chance() -> None:
         for operation in operations:
             state.apply(operation, random)
         total += state.populations()
-        state.reset(1, random)
+        state.apply(reset(1), random)
         assert state.probability_of_one(1) == 0
     assert np.abs(total / 2_000 - right).max() < 0.03
+
+
+def measure(state: Stepping, qubit: int, random: np.random.Generator) -> int:
+    outcome = int(random.random() < state.probability_of_one(qubit))
+    state.project(qubit, outcome)
+    return outcome
 
 
 def test_outcomes_are_drawn_as_often_as_they_are_likely_and_never_when_impossible() -> None:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +18,8 @@ from starlette.responses import Response
 from braketeer.admin.routes import Asked, Members, MethodNotAllowed, Route, Table
 from braketeer.domain import audit
 from braketeer.domain.accounts import Caller, authorise
-from braketeer.domain.errors import InternalServiceException, ServiceError, ValidationException
+from braketeer.domain.errors import InternalServiceException, RequestEntityTooLarge, ServiceError, ValidationException
+from braketeer.domain.ids import fresh_uuid
 
 PREFIX = "/_braketeer/"
 MOST_BYTES = 4 * 1024 * 1024
@@ -28,27 +28,21 @@ MOST_BYTES = 4 * 1024 * 1024
 Verify = Callable[[Mapping[str, Any], bytes, str], Awaitable[Caller]]
 # What is served without a signature, by its path: the body and its content type.
 Open = Mapping[str, Callable[[], tuple[bytes, str]]]
-# (caller, service, operation, resource, status, error code, source address): a line of the audit.
-Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-
-
-class RequestEntityTooLarge(ServiceError):
-    status = 413
 
 
 class Admin:
     """The ASGI application below ``/_braketeer/``."""
 
-    def __init__(self, open_to_all: Open, routes: Iterable[Route], verify: Verify, record: Record) -> None:
+    def __init__(self, open_to_all: Open, routes: Iterable[Route], verify: Verify, record: audit.Record) -> None:
         self._open = open_to_all
         self._table = Table(routes)
         self._verify = verify
         self._record = record
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        exchange = _Exchange(Request(scope, receive), str(uuid4()))
+        exchange = _Exchange(Request(scope, receive), fresh_uuid())
         try:
             response = await self._answer(exchange)
         except ClientDisconnect:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from braketeer.admin.routes import Asked, Route
+from braketeer.devices.catalogue import Catalogue
 from braketeer.domain.errors import ValidationException
 from braketeer.domain.events import Cursor, document
 from braketeer.store import events, service_values, topics
@@ -23,8 +24,9 @@ PAUSE_SECONDS = 0.1
 class Events:
     """The operator's view of the outbox."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
         self._database = database
+        self._catalogue = catalogue
 
     def routes(self) -> list[Route]:
         return [Route("GET", "events", "ListEvents", self.list_some)]
@@ -38,13 +40,21 @@ class Events:
         deadline = time.monotonic() + wait
         with self._database.topics.subscribe(topics.ANYTHING) as news:
             while True:
-                found, last = await self._database.read(partial(_documents, cursor=cursor, most=most))
+                found, last = await self._database.read(partial(self._documents, cursor=cursor, most=most))
                 left = deadline - time.monotonic()
                 if found or left <= 0:
                     return {"events": found, "after": last.text}
                 cursor = last
                 await asyncio.sleep(min(PAUSE_SECONDS, left))
                 await news.wait(left)
+
+    def _documents(self, connection: Connection, cursor: Cursor, most: int) -> tuple[list[dict[str, Any]], Cursor]:
+        """The events that can be told, and the place behind all that were read."""
+        found = events.after(connection, cursor, most)
+        installation = str(service_values.of(connection, [service_values.INSTALLATION])[service_values.INSTALLATION])
+        usual = self._catalogue.usual_status
+        told = [document(event, installation, usual) for event in found if event.kind == "device" or event.row]
+        return told, found[-1].cursor if found else cursor
 
     async def _cursor(self, text: str) -> Cursor:
         if text == "now":
@@ -53,14 +63,6 @@ class Events:
             return Cursor.of(text) if text else Cursor()
         except ValueError as problem:
             raise ValidationException(str(problem)) from None
-
-
-def _documents(connection: Connection, cursor: Cursor, most: int) -> tuple[list[dict[str, Any]], Cursor]:
-    """The events that can be told, and the place behind all that were read."""
-    found = events.after(connection, cursor, most)
-    installation = str(service_values.of(connection, [service_values.INSTALLATION])[service_values.INSTALLATION])
-    told = [document(event, installation) for event in found if event.kind == "device" or event.row is not None]
-    return told, found[-1].cursor if found else cursor
 
 
 def _whole(query: Any, name: str, default: int, most: int) -> int:

@@ -41,10 +41,6 @@ class UnknownOperation(ServiceError):
     status = 404
 
 
-class RequestEntityTooLarge(ServiceError):
-    status = 413
-
-
 class IncompleteBody(ServiceError):
     """Fewer bytes came than were announced (400)."""
 

@@ -49,8 +49,6 @@ Admits = Callable[[str, str, str], bool]
 # (account, service, operation) -> the fault on purpose that the call meets, if any.
 FaultOf = Callable[[str, str, str], Awaitable[Fault | None]]
 Operation = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any] | None]]
-# (caller, service, operation, resource, status, error code, source address): a line of the audit.
-Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitable[None]]
 
 _PROTOCOLS: dict[str, Any] = {"rest-json": rest_json, "json": json_rpc, "query": query, "rest-xml": rest_xml}
 _LARGE = 64 * 1024
@@ -100,7 +98,7 @@ class Gateway:
         max_body: int = 16 * 1024 * 1024,
         hosts: Collection[str] = ("localhost",),
         admits: Admits | None = None,
-        record: Record | None = None,
+        record: audit.Record | None = None,
         fault_of: FaultOf | None = None,
     ) -> None:
         self._operations = dict(operations)
@@ -149,9 +147,7 @@ class Gateway:
         key = await self._authenticate(claim, api, exchange)
         caller = exchange.caller = _caller(claim, key, exchange)
         protocol = _PROTOCOLS[api.protocol]
-        if api.protocol == "query" and len(request.body) > _LARGE:
-            await asyncio.to_thread(getattr, request, "form")  # which is where the operation is named
-        match = protocol.find(api, request)
+        match: Match = await _run(len(request.body), partial(protocol.find, api, request))  # a form names it inside
         exchange.operation = match.operation.name
         exchange.members = match.labels  # what a refusal is about, for the audit
         authorise(caller, api.name, match.operation.name)

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from hashlib import sha256
 from typing import Any, Protocol
 
-from braketeer.aws.errors import IncompleteBody, RequestEntityTooLarge, XAmzContentSHA256Mismatch, refused
-from braketeer.domain.errors import ServiceError
+from braketeer.aws.errors import IncompleteBody, XAmzContentSHA256Mismatch, refused
+from braketeer.domain.errors import RequestEntityTooLarge, ServiceError
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 STREAMING = "STREAMING-"

@@ -8,7 +8,23 @@ from typing import NoReturn
 import typer
 
 from braketeer import __version__
-from braketeer.cli import account, audit, aws, clock, cost, demo, doctor, env, events, fault, key, run, serve, webhook
+from braketeer.cli import (
+    account,
+    audit,
+    aws,
+    clock,
+    cost,
+    demo,
+    device,
+    doctor,
+    env,
+    events,
+    fault,
+    key,
+    run,
+    serve,
+    webhook,
+)
 from braketeer.cli.problems import Problem
 from braketeer.config import SettingError
 
@@ -32,6 +48,7 @@ app.add_typer(clock.app, name="clock")
 app.add_typer(fault.app, name="fault")
 app.command()(events.events)
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(device.app, name="device")
 app.command()(audit.audit)
 app.command()(cost.cost)
 

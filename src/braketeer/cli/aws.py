@@ -30,5 +30,5 @@ def aws_command() -> list[str]:
         return [sys.executable, "-m", "awscli"]
     found = shutil.which("aws")
     if found is None:
-        raise Problem("The AWS CLI is not installed: pip install 'braketeer[aws]'", 127)
+        raise Problem("The AWS CLI is not installed: `make setup` installs it, or pip install awscli", 127)
     return [found]

@@ -39,7 +39,7 @@ def doctor(
 ) -> None:
     """Say what works here and what does not; exit code 1 when something is missing."""
     console = Console(highlight=False, soft_wrap=True)
-    findings = [*_python(), *_engine(), *_settings(), *_aws_cli(), *_data(data_dir), *_running(data_dir, port)]
+    findings = [*_python(), *_settings(), *_aws_cli(), *_data(data_dir), *_drivers(), *_running(data_dir, port)]
     for finding in findings:
         console.print(f"{MARKS[finding.state]} {finding.subject}: {escape(finding.text)}")
     if any(finding.state == "missing" for finding in findings):
@@ -52,13 +52,6 @@ def _python() -> Iterator[Finding]:
     yield Finding("ok", "SQLite", sqlite3.sqlite_version)
 
 
-def _engine() -> Iterator[Finding]:
-    if importlib.util.find_spec("prism_q") is not None:
-        yield Finding("ok", "engine", "prism-q computes quantum tasks")
-    else:
-        yield Finding("note", "engine", "prism-q has no wheel for this platform; the slower numpy engine computes")
-
-
 def _settings() -> Iterator[Finding]:
     """What follows from the settings, which here are those of the environment; nothing does while one is wrong."""
     try:
@@ -66,9 +59,36 @@ def _settings() -> Iterator[Finding]:
     except SettingError as problem:
         yield Finding("missing", "settings", str(problem))
         return
+    yield from _engine(settings.engine)
+    yield _compiler()
     yield from _memory(settings)
     yield from _sandbox(settings)
     yield from _job_environment(settings.job_python)
+
+
+def _engine(wanted: str) -> Iterator[Finding]:
+    """What computes state vectors, and what else could."""
+    from braketeer.quantum.engines import ENGINES, available
+
+    here = available()
+    chosen = here[0] if wanted == "auto" else wanted
+    missing = [name for name in ENGINES if name not in here]
+    others = f"; not here: {', '.join(missing)}" if missing else ""
+    if chosen not in here:
+        yield Finding("missing", "engine", f"BRAKETEER_ENGINE is {chosen}, which cannot be loaded here{others}")
+    elif wanted == "auto" and chosen != "prism":
+        slower = f"prism-q is not here (there is no wheel for every platform): the slower engine {chosen} computes"
+        yield Finding("note", "engine", slower + others)
+    else:
+        yield Finding("ok", "engine", f"{chosen} computes quantum tasks, of {', '.join(here)}{others}")
+
+
+def _compiler() -> Finding:
+    from braketeer.quantum.qpus.translating import NO_COMPILER, is_there
+
+    if is_there():
+        return Finding("ok", "compiler for QPUs", "qiskit places and translates circuits for emulated QPUs")
+    return Finding("note", "compiler for QPUs", NO_COMPILER)
 
 
 def _memory(settings: Settings) -> Iterator[Finding]:
@@ -110,15 +130,28 @@ def _job_environment(python: str) -> Iterator[Finding]:
     if asked.returncode == 0:
         yield Finding("ok", subject, f"{python} ({version}) has amazon-braket-sdk for hybrid jobs")
     else:
-        how = f"{python} -m pip install 'braketeer[jobs]'"
+        how = f"{python} -m pip install amazon-braket-sdk"
         yield Finding("note", subject, f"{python} ({version}) has no amazon-braket-sdk for hybrid jobs: {how}")
+
+
+def _drivers() -> Iterator[Finding]:
+    """What `braketeer device add` can name; each is loaded, as a device that names it would."""
+    from braketeer.devices import drivers
+
+    for name in drivers.names():
+        try:
+            drivers.load(name)
+        except drivers.NoDriver as problem:
+            yield Finding("note", "drivers of devices", str(problem))
+        else:
+            yield Finding("ok", "drivers of devices", f"{name} is installed")
 
 
 def _aws_cli() -> Iterator[Finding]:
     if importlib.util.find_spec("awscli") is not None or shutil.which("aws"):
         yield Finding("ok", "AWS CLI", "found")
     else:
-        yield Finding("note", "AWS CLI", "not found: pip install 'braketeer[aws]'")
+        yield Finding("note", "AWS CLI", "not found: `make setup` installs it, or pip install awscli")
 
 
 def _data(data_dir: Path | None) -> Iterator[Finding]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from braketeer.devices import ion_traps
 from braketeer.devices.listed import Listed
+from braketeer.quantum.circuit import OPENQASM
 
 _GATE_OBSERVABLES = ["x", "y", "z", "h", "i"]
 _OF_ONE_QUBIT = ["h", "i", "rx", "ry", "rz", "s", "si", "t", "ti", "v", "vi", "x", "y", "z"]
 _ION_OPERATIONS = [*_OF_ONE_QUBIT, "cnot", "swap", "xx", "yy", "zz"]
+_FORTE_OPERATIONS = [name for name in _ION_OPERATIONS if name != "i"]  # as of Forte Enterprise 1
 _PHASE_SHIFTS = ["cphaseshift", "cphaseshift00", "cphaseshift01", "cphaseshift10", "phaseshift"]
 _OPERATIONS = [*_ION_OPERATIONS, *_PHASE_SHIFTS, "ccnot", "cswap", "cz", "iswap", "pswap", "xy"]
 
 
 def document(listed: Listed) -> dict[str, Any]:
-    """A document of the schema class of the device's maker. Qubit counts are the published ones, the rest is filler."""
+    """A document of the schema class of the device's maker. Qubit counts are the published ones; of the two that
+    compute, figures are too (see ion_traps.py). The rest is filler."""
     maker = listed.arn.split("/")[-2]
     match maker:
         case "d-wave":
@@ -42,7 +46,7 @@ _ASPEN_GATES = ["rx", "rz", "cz", "xy"]
 _ANKAA_GATES = ["rx", "rz", "iswap"]
 _GATE_MODELS = {
     "Ibex-Q1": _Machine(12, ["prx", "rz", "xx"], _ION_OPERATIONS, shots=(1, 2000), fully_connected=True),
-    "Forte-1": _Machine(36, ["GPI", "GPI2", "ZZ"], _ION_OPERATIONS, shots=(100, 5000), fully_connected=True),
+    "Forte-1": _Machine(36, ["GPI", "GPI2", "ZZ"], _FORTE_OPERATIONS, shots=(100, 5000), fully_connected=True),
     "Harmony": _Machine(11, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
     "Aria-1": _Machine(25, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
     "Aria-2": _Machine(25, ["GPI", "GPI2", "MS"], _ION_OPERATIONS, fully_connected=True),
@@ -64,9 +68,9 @@ def _gate_model(listed: Listed, machine: _Machine) -> dict[str, Any]:
     found: dict[str, Any] = {
         "service": _service(listed, machine.shots),
         "action": {
-            "braket.ir.openqasm.program": {
+            OPENQASM: {
                 "version": ["1.0"],
-                "actionType": "braket.ir.openqasm.program",
+                "actionType": OPENQASM,
                 "supportedOperations": machine.operations,
                 "supportedModifiers": [],
                 "supportedPragmas": [
@@ -86,6 +90,10 @@ def _gate_model(listed: Listed, machine: _Machine) -> dict[str, Any]:
                 "maximumQubitArrays": 1,
                 "maximumClassicalArrays": 1,
                 "supportPhysicalQubits": True,
+                "requiresAllQubitsMeasurement": False,
+                "requiresContiguousQubitIndices": False,
+                "supportsPartialVerbatimBox": False,
+                "disabledQubitRewiringSupported": True,
                 "supportedResultTypes": [
                     {"name": name, "observables": _GATE_OBSERVABLES, "minShots": fewest, "maxShots": most}
                     for name in ("Sample", "Expectation", "Variance")
@@ -104,7 +112,7 @@ def _gate_model(listed: Listed, machine: _Machine) -> dict[str, Any]:
             "nativeGateSet": machine.native_gates,
         },
     }
-    return found | _AQT_EXTRAS if listed.provider == "AQT" else found
+    return found | ion_traps.figures(listed)
 
 
 def _everybody_to_everybody(qubits: int) -> dict[str, list[str]]:
@@ -187,8 +195,9 @@ def _service(listed: Listed, shots: tuple[int, int]) -> dict[str, Any]:
         "deviceCost": {"price": _PER_SHOT.get(listed.name, 0.0), "unit": "shot"},
         "deviceDocumentation": {
             "summary": (
-                f"Constructed by Braketeer, not the QPU itself: no capability document of {listed.provider} "
-                f"{listed.name} was at hand, so its details are not the maker's word"
+                f"{'Constructed' if listed.method is None else 'Emulated'} by Braketeer, not the QPU itself: no "
+                f"capability document of {listed.provider} {listed.name} was at hand, so its details, error figures "
+                "included, are made up in their order of magnitude and not the maker's word"
             )
         },
     }
@@ -200,27 +209,3 @@ def _header(name: str) -> dict[str, Any]:
 
 # USD a shot, where Amazon's price page has told it (https://aws.amazon.com/braket/pricing/, 2025).
 _PER_SHOT = {"Forte-1": 0.08, "Aria-1": 0.03, "Aria-2": 0.03, "Ankaa-2": 0.0009, "Ankaa-3": 0.0009}
-
-# AqtDeviceCapabilities is the one class that insists on these; the figures are filler, of the size of an ion trap's.
-_AQT_EXTRAS: dict[str, Any] = {
-    "provider": {
-        **_header("aqt.aqt_provider_properties"),
-        "properties": {
-            "single_qubit_gate_fidelity": {str(qubit): {"value": 99.9, "uncertainty": 0.1} for qubit in range(12)},
-            "mean_two_qubit_gate_fidelity": {"value": 98.0, "uncertainty": 1.0},
-            "spam_fidelity_lower_bound": 99.0,
-            "t2_coherence_time_s": {"value": 0.1, "uncertainty": 0.0},
-            "t1_s": {"value": 1.0, "uncertainty": 0.0},
-            "readout_time_micros": 1000.0,
-            "single_qubit_gate_duration_micros": 20.0,
-            "two_qubit_gate_duration_micros": 200.0,
-            "updated_at": "2026-01-01T00:00:00Z",
-        },
-    },
-    "standardized": {
-        "braketSchemaHeader": {
-            "name": "braket.device_schema.standardized_gate_model_qpu_device_properties",
-            "version": "3",
-        }
-    },
-}

@@ -11,8 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from botocore.loaders import Loader
-
 from braketeer.devices.listed import LISTED, Listed
 from braketeer.domain import spending
 from braketeer.domain.spending import UNITS_OF_A_USD, Price
@@ -53,6 +51,25 @@ def _published(listed: Listed, document: Mapping[str, Any]) -> Price:
         return Price()
     cost = document["service"].get("deviceCost", {"price": 0, "unit": "shot"})
     return Price(per_task=QPU_TASK, per_shot=spending.units(Decimal(str(cost["price"]))))
+
+
+def price_of(members: Mapping[str, Any]) -> Price:
+    """The price of a device that names its own ``per_task``, ``per_shot``, ``per_minute`` in USD. ValueError."""
+    if not isinstance(members, Mapping) or not set(members) <= set(_MOST):
+        raise ValueError(f"there are {', '.join(_MOST)}, and nothing else")
+    found = {}
+    for name, price in members.items():
+        most = _MOST[name]
+        wanted = f"'{name}' must be a number of USD from 0 to {most}, with at most ten places"
+        if isinstance(price, bool) or not isinstance(price, int | float | Decimal):
+            raise ValueError(wanted)
+        try:
+            found[name] = spending.units(Decimal(str(price)))
+        except ValueError:
+            raise ValueError(wanted) from None
+        if found[name] > most * UNITS_OF_A_USD:
+            raise ValueError(wanted)
+    return Price(**found)
 
 
 def device_cost(listed: Listed, price: Price) -> dict[str, Any]:
@@ -196,5 +213,7 @@ def _path(said: Any) -> tuple[str, ...]:
 
 
 def _instance_types() -> frozenset[str]:
+    from botocore.loaders import Loader  # noqa: PLC0415 - every process of a driver would wait for it
+
     model = Loader().load_service_model("braket", "service-2")
     return frozenset(model["shapes"]["InstanceType"]["enum"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from braketeer.devices import analog
 from braketeer.devices.documents import load
-from braketeer.devices.listed import DM1, STABILIZER, SV1, TN1, Listed
+from braketeer.devices.listed import DM1, RYDBERG, STABILIZER, SV1, TN1, Listed
+from braketeer.quantum.circuit import JAQCD, MOST_REGISTER, OPENQASM, PROGRAM_SET
 
 BYTES_OF_AN_AMPLITUDE = 16
 # What a worker needs besides amplitudes: interpreter, engine, compiled program, samples, result document.
 HEADROOM_BYTES = 512 * 2**20
 MOST_QUBITS = 34  # Amazon's own figure for SV1
 MOST_NOISY_QUBITS = 17  # and for DM1
-MOST_CLIFFORD_QUBITS = 4096  # what the front-end takes as a register
 MOST_EXECUTABLES, MOST_SET_SHOTS = 100, 200_000  # of a program set, as IQM's and Rigetti's documents have it
 POLL_INTERVAL_MILLIS = 20
 
@@ -52,52 +53,56 @@ def document(listed: Listed, task_memory_bytes: int) -> dict[str, Any]:
     elif listed.arn == STABILIZER:
         summary = "Braketeer's stabilizer simulator: Clifford circuits on thousands of qubits, computed on this machine"
         _make_stabilizer_true(found)
+    elif listed.arn == RYDBERG:
+        summary = (
+            "Braketeer's simulator of Rydberg atoms: analog Hamiltonian simulation, computed on this machine, exactly "
+            "or within a blockade subspace as large as accuracy asks for; results state its size and the error left"
+        )
+        analog.make_simulator_true(found)
     service["deviceDocumentation"] = {"summary": summary}
     return found
 
 
 def _make_sv1_true(found: dict[str, Any], task_memory_bytes: int) -> None:
     """State vectors of as many qubits as fit."""
-    openqasm, jaqcd = found["action"][_OPENQASM], found["action"][_JAQCD]
+    openqasm, jaqcd = found["action"][OPENQASM], found["action"][JAQCD]
     _complete(openqasm, ["sample", "expectation", "variance", "probability", "amplitude", "adjoint_gradient"], [])
     openqasm["supportedResultTypes"] = [*_results(found), _AMPLITUDE, _GRADIENT]
     jaqcd["supportedResultTypes"] = [*_results(found), _AMPLITUDE]
-    found["action"] = {_OPENQASM: openqasm, _JAQCD: jaqcd, _PROGRAM_SET: _program_set()}
+    found["action"] = {OPENQASM: openqasm, JAQCD: jaqcd, PROGRAM_SET: _program_set()}
     found["paradigm"]["qubitCount"] = most_qubits(task_memory_bytes)
 
 
 def _make_dm1_true(found: dict[str, Any], task_memory_bytes: int) -> None:
     """Every noise channel, on as many qubits as Amazon's, where trajectories of that many fit."""
-    openqasm, jaqcd = found["action"][_OPENQASM], found["action"][_JAQCD]
+    openqasm, jaqcd = found["action"][OPENQASM], found["action"][JAQCD]
     _complete(openqasm, ["sample", "expectation", "variance", "probability", "density_matrix"], _NOISE)
     openqasm["supportedResultTypes"] = [*_results(found), _DENSITY_MATRIX]
     jaqcd["supportedOperations"] = [*jaqcd["supportedOperations"], "multi_qubit_pauli_channel"]
     jaqcd["supportedResultTypes"] = [*_results(found), _DENSITY_MATRIX]
-    found["action"] = {_OPENQASM: openqasm, _JAQCD: jaqcd, _PROGRAM_SET: _program_set()}
+    found["action"] = {OPENQASM: openqasm, JAQCD: jaqcd, PROGRAM_SET: _program_set()}
     found["paradigm"]["qubitCount"] = min(MOST_NOISY_QUBITS, most_qubits(task_memory_bytes))
 
 
 def _make_tn1_true(found: dict[str, Any]) -> None:
     """Shots only, as Amazon's; the results of its document hold."""
-    openqasm = found["action"][_OPENQASM]
+    openqasm = found["action"][OPENQASM]
     _complete(openqasm, ["sample", "expectation", "variance"], [])
-    found["action"] = {name: found["action"][name] for name in (_OPENQASM, _JAQCD)}
+    found["action"] = {name: found["action"][name] for name in (OPENQASM, JAQCD)}
 
 
 def _make_stabilizer_true(found: dict[str, Any]) -> None:
     """Clifford gates and Pauli noise; which angles and matrices are Clifford is seen when a program comes."""
-    openqasm = found["action"][_OPENQASM]
+    openqasm = found["action"][OPENQASM]
     _complete(openqasm, ["sample", "expectation", "variance", "probability"], _PAULI_NOISE)
     operations = openqasm["supportedOperations"]
     openqasm["supportedOperations"] = [name for name in operations if name not in _NEVER_CLIFFORD]
     openqasm["requiresAllQubitsMeasurement"] = False
     openqasm["supportedResultTypes"] = _results(found, observables=["x", "y", "z", "i"], exact_probabilities=False)
-    found["action"] = {_OPENQASM: openqasm, _PROGRAM_SET: _program_set()}
-    found["paradigm"]["qubitCount"] = MOST_CLIFFORD_QUBITS
+    found["action"] = {OPENQASM: openqasm, PROGRAM_SET: _program_set()}
+    found["paradigm"]["qubitCount"] = MOST_REGISTER
 
 
-_OPENQASM, _JAQCD = "braket.ir.openqasm.program", "braket.ir.jaqcd.program"
-_PROGRAM_SET = "braket.ir.openqasm.program_set"
 _NEVER_CLIFFORD = frozenset({"t", "ti", "cv", "ccnot", "cswap"})
 _PAULI_NOISE = [
     *("bit_flip", "phase_flip", "pauli_channel", "depolarizing", "two_qubit_depolarizing", "two_qubit_dephasing"),
@@ -154,7 +159,7 @@ def _results(
 def _program_set() -> dict[str, Any]:
     return {
         "version": ["1.0"],
-        "actionType": _PROGRAM_SET,
+        "actionType": PROGRAM_SET,
         "maximumExecutables": MOST_EXECUTABLES,
         "maximumTotalShots": MOST_SET_SHOTS,
     }

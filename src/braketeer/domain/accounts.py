@@ -10,6 +10,7 @@ from braketeer.domain.errors import AccessDeniedException, ValidationException
 
 DEFAULT_ACCOUNT_ID = "000000000000"
 JOBS_ROLE_NAME = "AmazonBraketJobsExecutionRole"
+LASTING, TEMPORARY = "AKIA", "ASIA"  # what the names of keys begin with, as AWS's do
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _NUMBER = re.compile(r"[0-9]{12}")
 
@@ -22,11 +23,16 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
+def is_temporary(key_id: str) -> bool:
+    """Whether a key is a session's or a job's."""
+    return key_id.startswith(TEMPORARY)
+
+
 @dataclass(frozen=True, slots=True)
 class AccessKey:
     """An access key as the signature check needs it. ``expires_at`` is epoch seconds of real time.
 
-    Of a temporary key: the job it belongs to, or the key that asked for it, and the session of a role it acts as.
+    ``job_id`` is the hybrid job that a temporary key belongs to.
     """
 
     id: str
@@ -36,9 +42,6 @@ class AccessKey:
     session_token: str | None = None
     expires_at: float | None = None
     job_id: str | None = None
-    issued_by: str | None = None
-    session_name: str | None = None
-    role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from braketeer.domain.accounts import Caller, makes_keys, only_reads
+
+# (caller, service, operation, resource, status, error code, source address): keeps a line.
+Record = Callable[[Caller, str, str, str | None, int, str | None, str], Awaitable[None]]
 
 _LONGEST_AGENT = 120
 _LONGEST_RESOURCE = 512
@@ -25,6 +28,7 @@ _NAMES = (
     "repositoryName",
     "jobName",
     "deviceArn",
+    "arn",
     "id",
     "name",
     "account",

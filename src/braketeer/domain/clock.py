@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 FARTHEST_MS = 4_102_444_800_000  # 2100-01-01: no service time lies beyond it
 
 

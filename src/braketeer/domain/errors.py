@@ -59,6 +59,10 @@ class ServiceQuotaExceededException(ServiceError):
     status = 402
 
 
+class RequestEntityTooLarge(ServiceError):
+    status = 413
+
+
 class ThrottlingException(ServiceError):
     status = 429
 

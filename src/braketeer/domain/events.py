@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -24,6 +24,7 @@ DETAIL_TYPES = {
     "device": "Braket Device Status Change",
 }
 KINDS = tuple(DETAIL_TYPES)
+DEFAULT = "DEFAULT"  # the status of a device whose operator has taken back what was set
 _NAMESPACE = UUID("6f2f6f5e-52ab-4f0e-9f0c-6a2d5e0e9d5b")
 
 
@@ -65,8 +66,13 @@ class Event:
         return None if self.row is None or self.kind == "device" else str(self.row["account"])
 
 
-def document(event: Event, installation: str) -> dict[str, Any]:
-    """The event as it is sent. Its id is the same each time it is sent, and another in every installation."""
+def document(event: Event, installation: str, usual_status: Callable[[str], str]) -> dict[str, Any]:
+    """The event as it is sent. Its id is the same each time it is sent, and another in every installation.
+
+    ``usual_status`` is the status of a device, by its ARN, for which the operator has set none.
+    """
+    if event.kind == "device" and event.status == DEFAULT:
+        event = replace(event, status=usual_status(event.resource))
     arn, region, detail = _ABOUT[event.kind](event)
     return {
         "version": "0",

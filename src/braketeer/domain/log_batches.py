@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from braketeer.domain.clock import DAY_MS, HOUR_MS
+
 MOST_BYTES = 2**20
 MOST_EVENT_BYTES = 2**18
 BYTES_BESIDE_A_MESSAGE = 26  # CloudWatch counts them to each event
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
 OLDEST_MS = 14 * DAY_MS
 NEWEST_MS = 2 * HOUR_MS
 

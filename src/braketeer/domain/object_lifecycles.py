@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from braketeer.domain.clock import DAY_MS
 from braketeer.domain.errors import NotImplementedHere
 from braketeer.domain.s3_errors import InvalidArgument, InvalidRequest, MalformedXML
 
-DAY_MS = 24 * 3600 * 1000
 _MOST_RULES = 1000
 _LONGEST_ID = 255
 

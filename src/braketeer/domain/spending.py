@@ -67,9 +67,6 @@ class Price:
         return self.per_task + shots * self.per_shot + for_minutes(self.per_minute, billed_ms)
 
 
-FREE = Price()
-
-
 def for_minutes(per_minute: int, milliseconds: int) -> int:
     """The price of a time, rounded to the nearest unit, halves upwards."""
     return (per_minute * milliseconds + _MINUTE_MS // 2) // _MINUTE_MS

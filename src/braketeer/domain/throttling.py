@@ -30,8 +30,7 @@ class Rate:
 # The limits of an operation, by ``service:Operation``; ``service:all`` counts all operations of that service together.
 Limits = Mapping[str, Rate]
 
-# Amazon Braket's quotas page, "API rate limits" (wire-contract section 6): a second, and at once. Where the page has no
-# burst, it is the rate's.
+# Amazon Braket's quotas page, "API rate limits": a second, and at once. Where the page has no burst, it is the rate's.
 BRAKET: Limits = {
     f"braket:{operation}": Rate(rate, burst)
     for operation, rate, burst in (

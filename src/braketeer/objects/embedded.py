@@ -91,8 +91,8 @@ class EmbeddedObjects:
 
     async def discard(self, content: Content) -> None:
         """Give up content that was taken in; if an object has it after all, nothing happens."""
-        names = [file.name for file in content.files]
-        self._readers.delete(await self._database.read(lambda connection: rows.unreferenced(connection, names)))
+        if names := [file.name for file in content.files]:
+            self._readers.delete(await self._database.read(lambda connection: rows.unreferenced(connection, names)))
 
     async def read(self, bucket: str, key: str, *, owner: str | None = None) -> bytes | None:
         """The whole object in memory, or None where there is no such bucket or key."""

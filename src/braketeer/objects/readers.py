@@ -137,9 +137,6 @@ class _Stream:
         self._next = self._submit()
         return data
 
-    async def aclose(self) -> None:
-        self._opened = self._next = None
-
     def _submit(self) -> Future[bytes] | None:
         block = next(self._blocks, None)
         return None if block is None or self._opened is None else self._opened.submit(block)

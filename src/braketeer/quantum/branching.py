@@ -16,14 +16,15 @@ import numpy as np
 from braketeer.quantum.circuit import Circuit, Gate, Limits, Noise, Operation, ProgramError
 from braketeer.quantum.courses import Ending, together
 from braketeer.quantum.engines.stepping import Stepping, stepping
-from braketeer.quantum.evaluation import Evaluated
-from braketeer.quantum.programs import Machine, assembled, run_machine
-from braketeer.quantum.results.observables import basis_rotations
+from braketeer.quantum.noise import reset
+from braketeer.quantum.observables import basis_rotations
+from braketeer.quantum.programs import Machine, assembled, read_source, run_machine
+from braketeer.quantum.results.evaluated import Evaluated
 from braketeer.quantum.results.sampling import draw_from
 
 MOST_COURSES = 20_000
 MOST_DECISIONS = 10_000
-MOST_STEPS = 20_000_000
+MOST_STEPS_OF_ALL_COURSES = 20_000_000
 #: Copies of states that wait for their turn may take so much; the others are evolved again.
 WAITING_BYTES = 256 << 20
 #: A density matrix of so many qubits is still cheaper than following each shot by itself.
@@ -34,14 +35,24 @@ _COINS = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is needed to run one: its text and inputs, and the device's limits."""
+    """What is needed to run one: its text, read once, its inputs, and the device's limits."""
 
     source: str
     inputs: Mapping[str, Any]
     limits: Limits
+    statements: list[Any]
+
+    @classmethod
+    def of(cls, source: str, inputs: Mapping[str, Any], limits: Limits) -> Program:
+        """Raises ProgramError."""
+        return cls(source, inputs, limits, read_source(source))
 
     def machine(self, world: Any) -> Machine:
         return Machine(self.source, self.inputs, self.limits, exact=False, world=world)
+
+    def run(self, machine: Machine) -> None:
+        """Raises ProgramError."""
+        run_machine(machine, self.statements)
 
 
 def survey(program: Program) -> Circuit:
@@ -54,7 +65,7 @@ def survey(program: Program) -> Circuit:
     for seed in _COINS:
         machine = program.machine(_Coins(seed))
         try:
-            run_machine(machine)
+            program.run(machine)
         except ProgramError:
             if not machine.looked:
                 raise
@@ -146,13 +157,15 @@ class _Courses:
                 self._kept_bytes -= self._state_bytes
             course = _Course(self, fork)
             machine = self.program.machine(course)
-            run_machine(machine)
+            self.program.run(machine)
             ends.append(course.end(machine))
             steps += machine.steps
             if len(ends) + len(self.waiting) > MOST_COURSES:
                 raise ProgramError(f"The measurements of the program lead to more than {MOST_COURSES} courses")
-            if steps > MOST_STEPS:
-                raise ProgramError(f"The courses of the program run more than {MOST_STEPS} statements")
+            if steps > MOST_STEPS_OF_ALL_COURSES:
+                raise ProgramError(
+                    f"The courses of the program run more than {MOST_STEPS_OF_ALL_COURSES} statements together"
+                )
         return together(ends, self.labels, self.random)
 
     def fresh(self) -> Stepping:
@@ -216,7 +229,7 @@ class _Course:
         if self.courses.mixed:
             if len(self.outcomes) >= self.decided:
                 self._advance(operations)
-                self.state.reset(qubit, self.courses.random)
+                self.state.apply(reset(qubit), self.courses.random)
             return
         known = len(self.outcomes) < self.decided
         if self.measure(operations, label) and not known:

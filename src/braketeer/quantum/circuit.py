@@ -7,9 +7,12 @@ significant bit of an index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from braketeer.quantum.analog import AnalogLimits
+from braketeer.quantum.target import Target
 
 if TYPE_CHECKING:  # the service imports this module for its types and must not load numpy
     import numpy as np
@@ -17,13 +20,27 @@ if TYPE_CHECKING:  # the service imports this module for its types and must not 
 
 Matrix: TypeAlias = "NDArray[np.complex128]"
 
+#: Schema names of the kinds of programs that are computed here (amazon-braket-schemas, ``braket.ir``).
+OPENQASM = "braket.ir.openqasm.program"
+PROGRAM_SET = "braket.ir.openqasm.program_set"
+JAQCD = "braket.ir.jaqcd.program"
+AHS = "braket.ir.ahs.program"
+
+#: Qubits of a register, and of an alias, that programs may declare.
+MOST_REGISTER = 4096
+
+#: How a device computes: state vectors and density matrices, Clifford circuits only, little entanglement only, driven
+#: Rydberg atoms.
+Method: TypeAlias = Literal["state", "stabilizer", "tensor_network", "analog"]
+
 #: For each parameter of a gate, the inputs of the program that it depends on, each with the slope d(angle)/d(input).
 Slopes: TypeAlias = "tuple[tuple[tuple[str, float], ...], ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gate:
-    """A gate on compact qubits, modifiers resolved.
+    """A gate on compact qubits, modifiers resolved. Never changed once made, as circuits share gates; it is not frozen
+    because making a frozen one takes five times as long, and there is one for every statement of a program.
 
     ``name`` is Braket's (``h``, ``cnot``, ``rx``, ``cphaseshift`` ..., ``u`` for ``U``: the keys of
     :data:`braketeer.quantum.gates.GATES`) with ``parameters`` in radians, or ``unitary``
@@ -59,6 +76,56 @@ class Noise:
 
 
 Operation: TypeAlias = Gate | Noise
+
+
+class Rebound(Sequence[Operation]):
+    """The operations of ``template`` with other ``angles`` in some of its plain gates, by place; they are made when
+    they are looked at.
+
+    ``known`` belongs to the template: what somebody has worked out from it that holds whatever the angles are.
+    """
+
+    __slots__ = ("_made", "angles", "known", "template")
+
+    def __init__(
+        self, template: Sequence[Operation], angles: Mapping[int, tuple[float, ...]], known: dict[str, Any]
+    ) -> None:
+        self.template = template
+        self.angles = angles
+        self.known = known
+        self._made: list[Operation] | None = None
+
+    def _all(self) -> list[Operation]:
+        if self._made is None:
+            made = list(self.template)
+            for place, angles in self.angles.items():
+                gate = made[place]
+                made[place] = Gate(gate.name, gate.targets, angles)
+            self._made = made
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self.template)
+
+    @overload
+    def __getitem__(self, place: int) -> Operation: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Operation]: ...
+
+    def __getitem__(self, place: int | slice) -> Operation | list[Operation]:
+        return self._all()[place]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +167,19 @@ class Circuit:
     """A bound circuit: gates and noise in order.
 
     ``measured`` are the compact qubits of explicit ``measure`` statements in the order of their classical bits, or None
-    where the program has none (then every qubit is measured when shots > 0).
+    where the program has none (then every qubit is measured when shots > 0). ``verbatim`` are the stretches of the
+    operations that stand in verbatim boxes, each from its first to behind its last; ``fences`` are how many operations
+    stand before each barrier; ``physical`` says that the program names physical qubits (``$0``). These matter on QPUs
+    only.
     """
 
     labels: tuple[int, ...]
     operations: Sequence[Operation]
     results: list[ResultType] = field(default_factory=list)
     measured: tuple[int, ...] | None = None
+    verbatim: tuple[tuple[int, int], ...] = ()
+    fences: tuple[int, ...] = ()
+    physical: bool = False
 
     @property
     def qubit_count(self) -> int:
@@ -119,7 +192,17 @@ class Circuit:
 
     @property
     def is_noisy(self) -> bool:
-        return any(isinstance(operation, Noise) for operation in self.operations)
+        if not isinstance(self.operations, Rebound):
+            return any(isinstance(operation, Noise) for operation in self.operations)
+        known = self.operations.known
+        if "is_noisy" not in known:
+            known["is_noisy"] = any(isinstance(operation, Noise) for operation in self.operations.template)
+        return bool(known["is_noisy"])
+
+    @property
+    def pattern(self) -> Sequence[Operation]:
+        """The operations with whatever angles."""
+        return self.operations.template if isinstance(self.operations, Rebound) else self.operations
 
 
 class ProgramError(Exception):
@@ -138,13 +221,16 @@ class Limits:
     ``operations`` are gate names (compared without regard to case; ``unitary`` needs no mention).
     ``result_kinds_exact`` and ``result_kinds_sampled`` are the result types allowed with shots = 0 and shots > 0.
     ``noise`` are the names of the noise channels it takes; none where it computes state vectors only.
-    ``method`` is how it computes: ``state`` (vectors and density matrices), ``stabilizer`` (Clifford circuits only) or
-    ``tensor_network`` (little entanglement only).
+    ``method`` is how it computes: ``state`` (vectors and density matrices), ``stabilizer`` (Clifford circuits only),
+    ``tensor_network`` (little entanglement only) or ``analog`` (driven Rydberg atoms).
     ``max_density_qubits`` is how many a density matrix may have; noisy programs on more are sampled by trajectories.
     ``all_measured`` says that a program which measures must measure every qubit it uses (SV1's
     requiresAllQubitsMeasurement). ``dynamic`` says that programs may go on after measurements, reset qubits and use
     outcomes; the rule of ``all_measured`` is not for those that do. ``actions`` are the schema names of the kinds of
     programs it takes; a program set has at most ``most_executables`` and ``most_set_shots`` in all.
+    ``modifiers`` are the gate modifiers it takes (ctrl, negctrl, inv, pow), None for all. ``target`` is what circuits
+    are compiled for on a QPU, None elsewhere; ``rewiring`` says that the compiler may choose the qubits of a register.
+    ``analog`` is what a device takes of analog Hamiltonian simulations.
     """
 
     device_arn: str
@@ -156,8 +242,12 @@ class Limits:
     all_measured: bool = True
     noise: frozenset[str] = frozenset()
     max_density_qubits: int = 0
-    method: Literal["state", "stabilizer", "tensor_network"] = "state"
+    method: Method = "state"
     dynamic: bool = False
-    actions: frozenset[str] = frozenset({"braket.ir.openqasm.program"})
+    actions: frozenset[str] = frozenset({OPENQASM})
     most_executables: int = 100
     most_set_shots: int = 200_000
+    modifiers: frozenset[str] | None = None
+    target: Target | None = None
+    rewiring: bool = True
+    analog: AnalogLimits | None = None

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, ProgramError
-from braketeer.quantum.evaluation import Evaluated
-from braketeer.quantum.programs import Outcome
+from braketeer.quantum.programs import MeasuredBit
+from braketeer.quantum.results.evaluated import Evaluated
 from braketeer.quantum.results.sampled import measurement_bits, sampled_values
 from braketeer.quantum.results.sampling import Indices
 
@@ -26,7 +26,7 @@ class Ending:
 
     circuit: Circuit
     bits: dict[tuple[str, int], Any]
-    outcomes: list[Outcome]
+    outcomes: list[MeasuredBit]
     outputs: dict[str, Any]
     indices: Indices
 
@@ -63,11 +63,10 @@ def _columns(ends: list[Ending]) -> tuple[list[tuple[str, int]], list[int]]:
     qubits: dict[tuple[str, int], int] = {}
     for end in ends:
         for bit, value in end.bits.items():
-            if isinstance(value, Outcome):
+            if isinstance(value, MeasuredBit):
                 qubits.setdefault(bit, value.label)
     if qubits:
-        order = [bit for end in ends[:1] for bit in end.bits if bit in qubits]
-        order += [bit for bit in qubits if bit not in set(order)]
+        order = list(dict.fromkeys([*(bit for bit in ends[0].bits if bit in qubits), *qubits]))
         return order, [qubits[bit] for bit in order]
     measured = sorted({outcome.label for end in ends for outcome in end.outcomes})
     return [("", label) for label in measured], measured
@@ -84,7 +83,7 @@ def _read(end: Ending, columns: list[tuple[str, int]], labels: tuple[int, ...]) 
 
 def _bit(value: Any, indices: Indices, labels: tuple[int, ...]) -> Any:
     """A bit in every shot of a course: one value for all, or what stands measured at its end."""
-    if not isinstance(value, Outcome):
+    if not isinstance(value, MeasuredBit):
         return int(value)
     if value.value is not None:
         return value.value
@@ -105,7 +104,7 @@ def _size(value: Any) -> int:
 def _output(value: Any, indices: Indices, labels: tuple[int, ...]) -> Sequence[Any]:
     """An output variable in each shot; bits of a register as a list."""
     shots = len(indices)
-    if isinstance(value, Outcome):
+    if isinstance(value, MeasuredBit):
         each: list[Any] = np.broadcast_to(_bit(value, indices, labels), shots).tolist()
         return each
     if isinstance(value, tuple):

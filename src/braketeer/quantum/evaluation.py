@@ -1,28 +1,14 @@
-"""What running a program once gives: values, and with shots the bits measured."""
+"""A flat circuit run once: exactly, or with shots."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Limits
 from braketeer.quantum.engines import choose
 from braketeer.quantum.evolution import drawn, values
+from braketeer.quantum.results.evaluated import Evaluated
 from braketeer.quantum.results.sampled import measurement_bits, sampled_values
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The value of each result type in order. With shots also ``measured``, the label of each column of ``bits``, of
-    shape (shots, columns); ``outputs`` are the output variables of each shot where the program has some."""
-
-    values: list[Any]
-    measured: list[int]
-    bits: NDArray[np.uint8] | None = None
-    outputs: list[dict[str, Any]] | None = None
 
 
 def evaluate_exactly(circuit: Circuit, limits: Limits, engine: str | None = None) -> Evaluated:

@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from braketeer.quantum.circuit import Circuit, Limits, Observable, ProgramError, ResultType
+from braketeer.quantum.circuit import Circuit, Limits, ProgramError, ResultType
 from braketeer.quantum.engines import Engine, stabilizer, tensor_network
 from braketeer.quantum.memory import uses_density
+from braketeer.quantum.mixtures import is_mixture, mixed_shots
+from braketeer.quantum.observables import basis_rotations, check_observable, pauli_word
 from braketeer.quantum.results.exact import exact_values, observables_of
 from braketeer.quantum.results.mixed import populations
-from braketeer.quantum.results.observables import basis_rotations, check_observable
 from braketeer.quantum.results.sampled import Shots
 from braketeer.quantum.results.sampling import draw, draw_from
 
 GRADIENT = "adjoint_gradient"
-_PAULIS = frozenset("ixyz")
 
 
 def values(circuit: Circuit, limits: Limits, engine: Engine) -> list[Any]:
     """The exact value of each result type in order (shots = 0)."""
-    check_engine(circuit, limits, 0)
     if limits.method == "stabilizer":
         return _clifford_values(circuit)
+    check_engine(circuit, limits, 0)
     if any(result.kind == GRADIENT for result in circuit.results):
         return _with_gradients(circuit, engine)
     return exact_values(circuit, engine.evolve_density(circuit) if circuit.is_noisy else engine.evolve(circuit))
@@ -35,17 +35,24 @@ def drawn(circuit: Circuit, shots: int, limits: Limits, engine: Engine, random: 
     """The basis states of ``shots`` measurements of all qubits, in the bases that the results ask for; shape (shots,).
 
     Shots of a noisy circuit come from its density matrix where that fits and pays, else each from a trajectory of its
-    own: both are independent draws from the same distribution. The stabilizer and the tensor network give bits, of
+    own, or, where noise is random Pauli words, one for each pattern of errors: all are independent draws from the same
+    distribution. The stabilizer and the tensor network give bits, of
     shape (shots, qubits).
     """
-    rotated = Circuit(circuit.labels, [*circuit.operations, *basis_rotations(circuit)])
+    rotations = basis_rotations(circuit)
+    rotated = Circuit(circuit.labels, [*circuit.operations, *rotations]) if rotations else circuit
     if limits.method == "stabilizer":
         return stabilizer().sample(rotated, shots, random)
     if limits.method == "tensor_network":
         return tensor_network().sample(rotated, shots, random)
     if not rotated.is_noisy:
         return draw(engine.evolve(rotated), shots, random)
-    if not uses_density(circuit, shots, limits):
+    dense = uses_density(circuit, shots, limits)
+    if is_mixture(rotated):
+        found = mixed_shots(rotated, shots, engine, random, 1 << circuit.qubit_count if dense else None)
+        if found is not None:
+            return found
+    if not dense:
         return engine.trajectories(rotated, shots, random)
     return draw_from(populations(engine.evolve_density(rotated)), shots, random)
 
@@ -57,7 +64,7 @@ def check_engine(circuit: Circuit, limits: Limits, shots: int) -> None:
     elif limits.method == "stabilizer":
         stabilizer().check(circuit, shots)
         for result in circuit.results:
-            if result.observable is not None and not _is_pauli(result.observable):
+            if result.observable is not None and pauli_word(result.observable) is None:
                 raise ProgramError("The stabilizer device measures products of x, y, z and i only")
     elif shots == 0 and circuit.is_noisy and circuit.qubit_count > limits.max_density_qubits:
         raise ProgramError(
@@ -103,7 +110,3 @@ def _clifford_values(circuit: Circuit) -> list[Any]:
         ]
         found.append(values if result.targets is None else values[0])
     return found
-
-
-def _is_pauli(observable: Observable) -> bool:
-    return all(isinstance(factor, str) and factor in _PAULIS for factor, _ in observable.factors)

@@ -15,7 +15,7 @@ from math import sqrt
 import numpy as np
 
 from braketeer.quantum.circuit import Matrix, Noise, ProgramError
-from braketeer.quantum.gates import Signature
+from braketeer.quantum.gates import Signature, gate_matrix
 
 #: Kraus operators may be this far from preserving the trace (they were typed with so many digits) ...
 LARGEST_TRACE_ERROR = 1e-4
@@ -23,6 +23,7 @@ LARGEST_TRACE_ERROR = 1e-4
 _AS_THEY_STAND = 1e-7
 _ROUNDING = 1e-12
 _MOST_OPERATORS = 256
+_RESET = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=np.complex128)
 
 
 def noise(name: str, parameters: Sequence[float], targets: Sequence[int]) -> Noise:
@@ -47,6 +48,11 @@ def kraus_noise(matrices: Sequence[Matrix], targets: Sequence[int]) -> Noise:
     if not error <= LARGEST_TRACE_ERROR:
         raise ProgramError(f"the operators of kraus do not preserve the trace: off by {error:.1e}")
     return Noise("kraus", tuple(targets), (), operators if error <= _AS_THEY_STAND else completed(operators))
+
+
+def reset(qubit: int) -> Noise:
+    """What puts a qubit into state 0, whatever it was; not among Braket's channels."""
+    return Noise("reset", (qubit,), (), _RESET)
 
 
 def trace_error(operators: Matrix) -> float:
@@ -93,12 +99,6 @@ def pauli_weights(channel: Noise) -> dict[str, float] | None:
     return dict(zip(words, _shares(words, channel.parameters), strict=True))
 
 
-_PAULIS: dict[str, Matrix] = {
-    "I": np.eye(2, dtype=np.complex128),
-    "X": np.array([[0, 1], [1, 0]], dtype=np.complex128),
-    "Y": np.array([[0, -1j], [1j, 0]]),
-    "Z": np.diag([1, -1]).astype(np.complex128),
-}
 _PAIRS = tuple("".join(pair) for pair in product("IXYZ", repeat=2))[1:]
 
 #: Channels that apply Pauli words at random, with those words: one parameter for each, or one shared evenly.
@@ -128,7 +128,7 @@ def _mixture(*words: str) -> Callable[..., list[Matrix]]:
 
 
 def _word(letters: str) -> Matrix:
-    matrices = [_PAULIS[letter] for letter in letters]
+    matrices = [gate_matrix(letter.lower()) for letter in letters]
     return matrices[0] if len(matrices) == 1 else np.kron(*matrices).astype(np.complex128)
 
 
@@ -162,7 +162,7 @@ _CHANNELS: Mapping[str, Callable[..., list[Matrix]]] = {
 }
 
 #: Every channel of Braket but ``kraus``, which takes matrices, by name: how many probabilities and qubits it takes.
-#: ``two_qubit_pauli_channel`` (JAQCD only) takes those of IX, IY, IZ, XI ... ZZ.
+#: ``two_qubit_pauli_channel`` takes those of IX, IY, IZ, XI ... ZZ.
 CHANNELS: Mapping[str, Signature] = {
     "bit_flip": Signature(1, 1),
     "phase_flip": Signature(1, 1),
@@ -175,3 +175,5 @@ CHANNELS: Mapping[str, Signature] = {
     "generalized_amplitude_damping": Signature(2, 1),
     "phase_damping": Signature(1, 1),
 }
+#: Those that OpenQASM has no pragma for.
+JAQCD_CHANNELS = frozenset({"two_qubit_pauli_channel"})

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from braketeer.quantum.circuit import Limits, ProgramError
-from braketeer.quantum.evaluation import Evaluated
 from braketeer.quantum.executables import Executable, openqasm_executable
 from braketeer.quantum.programs import OPENQASM, source_and_inputs
+from braketeer.quantum.results.evaluated import Evaluated
 from braketeer.quantum.tasks import ProgramSetError, SetFailure
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from braketeer.domain.accounts import JOBS_ROLE_NAME, Caller
+from braketeer.domain.accounts import JOBS_ROLE_NAME, Caller, is_temporary
 from braketeer.domain.errors import NotImplementedHere, ServiceError
 from braketeer.domain.roles import SERVICE_PATH, RoleName
 from braketeer.store import accounts
@@ -108,7 +108,7 @@ class Iam:
         if name is None:
             name = await self._own_name(caller)
         key = await self._database.read(lambda connection: accounts.key_of(connection, caller.account, name))
-        if key is None or key["revoked_at"] is not None or name.startswith("ASIA"):
+        if key is None or key["revoked_at"] is not None or is_temporary(name):
             raise _no_such(f"The user with name {name} cannot be found.")
         return {
             "User": {
@@ -122,7 +122,7 @@ class Iam:
 
     async def _own_name(self, caller: Caller) -> str:
         """The key of a user who calls; a session's user, but not an assumed role, which AWS does not take for one."""
-        if not caller.key_id.startswith("ASIA"):
+        if not is_temporary(caller.key_id):
             return caller.key_id
         key = await self._database.read(lambda connection: accounts.key_of(connection, caller.account, caller.key_id))
         if key is None or key["role_arn"] is not None or key["issued_by"] is None:

@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -89,22 +89,46 @@ class PriceList:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._made = _Made(catalogue, catalogue.devices)
 
-    @cached_property
+    @property
     def products(self) -> list[Product]:
         """For every look-up of braket.tracking.tracker exactly one: a simulator in every AWS region, a QPU in its own;
         tasks alone and tasks of hybrid jobs; QPUs per task and per shot, simulators per minute. What a device costs
         beside that (a simulator per task, say) has products of its own, which the Tracker does not ask for.
         """
+        return self._current().products
+
+    @property
+    def csv(self) -> str:
+        """Five lines about the file, the line of column names, then the prices (braket.tracking.pricing.Pricing)."""
+        return self._current().csv
+
+    def _current(self) -> _Made:
+        """Made anew once the operator has added a device, or taken one away."""
+        if self._made.devices is not self._catalogue.devices:
+            self._made = _Made(self._catalogue, self._catalogue.devices)
+        return self._made
+
+
+class _Made:
+    """The list as it is with these devices, each form of it made when it is first asked for."""
+
+    def __init__(self, catalogue: Catalogue, devices: Mapping[str, Device]) -> None:
+        self._catalogue = catalogue
+        self.devices = devices
+
+    @cached_property
+    def products(self) -> list[Product]:
+        devices = self.devices.values()
         return [
-            *(product for device in self._catalogue if device.is_simulator for product in _of_simulator(device)),
-            *_of_qpus(device for device in self._catalogue if not device.is_simulator),
+            *(product for device in devices if device.is_simulator for product in _of_simulator(device)),
+            *_of_qpus(device for device in devices if not device.is_simulator),
             *_of_instances(self._catalogue),
         ]
 
     @cached_property
     def csv(self) -> str:
-        """Five lines about the file, the line of column names, then the prices (braket.tracking.pricing.Pricing)."""
         text = io.StringIO()
         preamble = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
         preamble.writerows(

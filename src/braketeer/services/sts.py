@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from braketeer.domain.accounts import AccessKey, Caller, Role
+from braketeer.domain.accounts import AccessKey, Caller, Role, is_temporary
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import NotImplementedHere, ServiceError
 from braketeer.domain.roles import RoleName
@@ -79,7 +79,7 @@ class Sts:
                     f"User: {_identity(connection, caller)['Arn']} is not authorized to perform: sts:AssumeRole "
                     f"on resource: {request['RoleArn']}"
                 )
-            if _is_temporary(caller) and seconds > MOST_CHAINED_SECONDS:
+            if is_temporary(caller.key_id) and seconds > MOST_CHAINED_SECONDS:
                 raise _invalid(
                     "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
                 )
@@ -94,7 +94,7 @@ class Sts:
     async def get_session_token(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """A temporary key of the same user, for 900 to 129,600 seconds; as at AWS, not with a temporary key."""
         _refuse_what_is_not_honoured(request)
-        if _is_temporary(caller):
+        if is_temporary(caller.key_id):
             raise _denied("Cannot call GetSessionToken with session credentials")
         seconds = request.get("DurationSeconds") or DEFAULT_SESSION_SECONDS
         key = await self._database.write(lambda transaction: self._issue(transaction, caller, seconds))
@@ -154,7 +154,7 @@ class Sts:
 
 def _identity(connection: Connection, caller: Caller) -> dict[str, Any]:
     """GetCallerIdentity's answer."""
-    key = accounts.key_of(connection, caller.account, caller.key_id) if _is_temporary(caller) else None
+    key = accounts.key_of(connection, caller.account, caller.key_id) if is_temporary(caller.key_id) else None
     role, session = _acting_role(connection, caller, key)
     if role is not None and session is not None:
         return {"UserId": f"{role.id}:{session}", "Account": caller.account, "Arn": role.session_arn(session)}
@@ -171,10 +171,6 @@ def _acting_role(connection: Connection, caller: Caller, key: RowMapping | None)
         given = RoleName.parse(job["request"]["roleArn"]) if job is not None else None
         return given or RoleName.of_jobs(caller.account), caller.job_id
     return None, None
-
-
-def _is_temporary(caller: Caller) -> bool:
-    return caller.key_id.startswith("ASIA")
 
 
 def _credentials(key: AccessKey) -> dict[str, Any]:

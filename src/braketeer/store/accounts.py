@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from braketeer.domain.accounts import AccessKey, Role
+from braketeer.domain.accounts import LASTING, TEMPORARY, AccessKey, Role
 from braketeer.domain.errors import AccessDeniedException, ConflictException
 from braketeer.store.deletions import delete_some
 from braketeer.store.secrets import Secrets
@@ -118,16 +118,13 @@ def create_key(
             raise AccessDeniedException("The key that asks for another one is revoked")
     temporary = expires_at is not None if session is None else session
     key = AccessKey(
-        id=("ASIA" if temporary else "AKIA") + "".join(randomness.choice(_LETTERS) for _ in range(16)),
+        id=(TEMPORARY if temporary else LASTING) + "".join(randomness.choice(_LETTERS) for _ in range(16)),
         secret=randomness.token_urlsafe(30),
         account=account,
         role=role,
         session_token=randomness.token_urlsafe(96) if temporary else None,
         expires_at=expires_at,
         job_id=job_id,
-        issued_by=issued_by,
-        session_name=session_name,
-        role_arn=role_arn,
     )
     row = {
         "id": key.id,
@@ -161,9 +158,6 @@ def find_key(connection: Connection, secrets: Secrets, key_id: str) -> AccessKey
         session_token=secrets.open(row.session_token) if row.session_token else None,
         expires_at=row.expires_at,
         job_id=row.job_id,
-        issued_by=row.issued_by,
-        session_name=row.session_name,
-        role_arn=row.role_arn,
     )
 
 

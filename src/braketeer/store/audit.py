@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any
 import orjson
 
 from braketeer.domain import audit as lines
+from braketeer.domain import clock
 from braketeer.domain.accounts import Caller
 
 MOST_BYTES_A_READ = 4 * 1024 * 1024
@@ -38,7 +38,6 @@ class Audit:
     def __init__(self, folder: Path, days: int) -> None:
         self.folder = folder
         self._days = days
-        self._turn = threading.Lock()
         self._day = -1
         self._descriptor: int | None = None
         self._torn = False
@@ -62,7 +61,7 @@ class Audit:
         """
         now = time.time()
         text = lines.line(
-            at=datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            at=clock.iso(int(now * 1000)),
             caller=caller,
             service=service,
             operation=operation,
@@ -85,8 +84,7 @@ class Audit:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        with self._turn:
-            self._let_go()
+        self._let_go()
 
     def _write(self) -> None:
         """Append what waits, and let its answers go."""
@@ -106,21 +104,20 @@ class Audit:
             written.set()
 
     def _append(self, day: int, data: bytes) -> None:
-        with self._turn:
-            if day != self._day or self._descriptor is None:
-                self._let_go()
-                self.folder.mkdir(mode=0o700, exist_ok=True)
-                name = f"{datetime.fromtimestamp(day * 86400, UTC):%Y-%m-%d}.jsonl"
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                self._descriptor, self._day = os.open(self.folder / name, flags, 0o600), day
-                # What a crash or a full disk has left of a line must not swallow the next one.
-                self._torn = not _ends_a_line(self.folder / name)
-            data = b"\n" + data if self._torn else data
-            self._torn = True
-            self._torn = os.write(self._descriptor, data) != len(data)
-            if self._torn:
-                raise OSError("a line could be written in part only")
-            self._in_trouble = False
+        if day != self._day or self._descriptor is None:
+            self._let_go()
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            name = f"{datetime.fromtimestamp(day * 86400, UTC):%Y-%m-%d}.jsonl"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor, self._day = os.open(self.folder / name, flags, 0o600), day
+            # What a crash or a full disk has left of a line must not swallow the next one.
+            self._torn = not _ends_a_line(self.folder / name)
+        data = b"\n" + data if self._torn else data
+        self._torn = True
+        self._torn = os.write(self._descriptor, data) != len(data)
+        if self._torn:
+            raise OSError("a line could be written in part only")
+        self._in_trouble = False
 
     def _let_go(self) -> None:
         if self._descriptor is not None:

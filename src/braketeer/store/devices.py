@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,36 +11,95 @@ from sqlalchemy.dialects import postgresql, sqlite
 from braketeer.store.statements import Statement
 from braketeer.store.tables import device_states
 
-_FIND = Statement(select(device_states).where(device_states.c.device_arn == bindparam("of_device")))
+DEFAULT = "DEFAULT"  # a row that says nothing about the status
+
+COLUMNS = (
+    device_states.c.status,
+    device_states.c.reservable,
+    device_states.c.recorded_windows,
+    device_states.c.reported_status,
+)
+_FIND = Statement(select(*COLUMNS).where(device_states.c.device_arn == bindparam("of_device")))
+_ALL = Statement(select(device_states.c.device_arn, *COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """``status`` is a value of the model's enum DeviceStatus; ``reservable`` allows reservations on a simulator."""
+    """``status`` is a value of the model's enum DeviceStatus, None where the operator has set none; ``reservable``
+    allows reservations on a simulator. ``recorded_windows`` says whether the execution windows of the device's document
+    hold (None: as is usual for the device). ``reported`` is the status that the device's driver has told, if it has
+    one.
+    """
 
-    status: str
-    reservable: bool
+    status: str | None = None
+    reservable: bool = False
+    recorded_windows: bool | None = None
+    reported: str | None = None
+
+
+def effective_status(state: DeviceState | None, default: str) -> str:
+    """The status that holds. ``default`` is the catalogue's; a driver can say that a device which the operator has
+    online is not.
+    """
+    if state is None:
+        return str(default)
+    status = state.status or str(default)
+    return state.reported if status == "ONLINE" and state.reported is not None else status
 
 
 def state(connection: Connection, device_arn: str) -> DeviceState | None:
     row = _FIND.one_or_none(connection, {"of_device": device_arn})
-    return None if row is None else DeviceState(row.status, bool(row.reservable))
+    return None if row is None else read(row)
 
 
 def states(connection: Connection) -> dict[str, DeviceState]:
     """Every state that was set, by device ARN."""
-    return {
-        row.device_arn: DeviceState(row.status, bool(row.reservable))
-        for row in connection.execute(select(device_states))
-    }
+    return {row.device_arn: read(row) for row in _ALL.all(connection, {})}
+
+
+def read(row: Any) -> DeviceState:
+    """The state in a row that has COLUMNS."""
+    return DeviceState(
+        status=None if row.status == DEFAULT else row.status,
+        reservable=bool(row.reservable),
+        recorded_windows=None if row.recorded_windows is None else bool(row.recorded_windows),
+        reported=row.reported_status,
+    )
 
 
 def put(connection: Connection, device_arn: str, wanted: DeviceState, now_ms: int) -> None:
-    """Set the state of a device, whether or not it has one."""
+    """Set the state of a device, whether or not it has one; all but what its driver has told."""
+    recorded = None if wanted.recorded_windows is None else int(wanted.recorded_windows)
+    _set(
+        connection,
+        device_arn,
+        now_ms,
+        {"status": wanted.status or DEFAULT, "reservable": int(wanted.reservable), "recorded_windows": recorded},
+    )
+
+
+def set_status(connection: Connection, device_arn: str, status: str, now_ms: int) -> None:
+    _set(connection, device_arn, now_ms, {"status": status})
+
+
+def set_windows(connection: Connection, device_arn: str, recorded: bool, now_ms: int) -> None:
+    _set(connection, device_arn, now_ms, {"recorded_windows": int(recorded)})
+
+
+def set_reported(connection: Connection, device_arn: str, status: str, now_ms: int) -> None:
+    _set(connection, device_arn, now_ms, {"reported_status": status})
+
+
+def forget(connection: Connection, device_arn: str) -> None:
+    connection.execute(device_states.delete().where(device_states.c.device_arn == device_arn))
+
+
+def _set(connection: Connection, device_arn: str, now_ms: int, changes: dict[str, Any]) -> None:
+    """Of two changes at once none is lost: each changes its own columns of the one row, found by its primary key."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    values = {"status": wanted.status, "reservable": int(wanted.reservable), "updated_at": now_ms}
+    changes = {**changes, "updated_at": now_ms}
     connection.execute(
         dialect.insert(device_states)
-        .values(device_arn=device_arn, **values)
-        .on_conflict_do_update(index_elements=["device_arn"], set_=values)
+        .values({"device_arn": device_arn, "status": DEFAULT, **changes})
+        .on_conflict_do_update(index_elements=["device_arn"], set_=changes)
     )

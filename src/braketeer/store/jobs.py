@@ -5,7 +5,7 @@ Every change of a status names the status it comes from, so that of two callers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy
@@ -60,12 +60,19 @@ def unfinished(connection: Connection) -> list[str]:
     return list(connection.execute(select(jobs.c.id).where(jobs.c.status.in_(_ON_A_MACHINE))).scalars())
 
 
-def claim_next(connection: Connection, now_ms: int, slots: int, owner: str, lease_until: int) -> RowMapping | None:
+def claim_next(
+    connection: Connection,
+    now_ms: int,
+    slots: int,
+    owner: str,
+    lease_until: int,
+    held: Callable[[str], bool] = lambda device_arn: False,
+) -> RowMapping | None:
     """Make the oldest job whose device has room RUNNING and return its new row; None where nothing can start.
 
     A QPU takes one job at a time. All other devices, simulators and ``local:`` ones, share ``slots`` places. A job
-    that waits for its device does not hold up another device's. ``owner`` follows the job until ``lease_until`` (real
-    time, epoch seconds) or longer.
+    that waits for its device does not hold up another device's; nothing starts on a device that is ``held``. ``owner``
+    follows the job until ``lease_until`` (real time, epoch seconds) or longer.
     """
     # Places are counted and taken under one lock (SQLite has one writer), so that two claims never share the last one.
     if connection.dialect.name == "postgresql":
@@ -83,7 +90,8 @@ def claim_next(connection: Connection, now_ms: int, slots: int, owner: str, leas
     able = [
         head.sequence
         for head in heads
-        if (not running.get(head.device_arn) if takes_one_job(head.device_arn) else shared < slots)
+        if not held(head.device_arn)
+        and (not running.get(head.device_arn) if takes_one_job(head.device_arn) else shared < slots)
     ]
     if not able:
         return None

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, delete, func, literal, select, update
 
-from braketeer.domain.log_batches import DAY_MS
+from braketeer.domain.clock import DAY_MS
 from braketeer.store.database import Database
 from braketeer.store.logs import DELETED
 from braketeer.store.tables import log_events, log_groups, log_streams

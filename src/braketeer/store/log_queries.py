@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy import tuple_ as row_value
 
+from braketeer.domain.clock import DAY_MS
 from braketeer.store.deletions import delete_some
 from braketeer.store.tables import log_queries
 
-KEPT_MS = 7 * 24 * 3600 * 1000
+KEPT_MS = 7 * DAY_MS
 RUNNING, COMPLETE, FAILED, CANCELLED = "Running", "Complete", "Failed", "Cancelled"
 
 _c = log_queries.c

@@ -166,7 +166,8 @@ def _engine(
             execution_options={"preserve_rowcount": True},  # else nobody knows whether an insert did anything
         )
     except ImportError as missing:
-        raise RuntimeError("PostgreSQL needs psycopg: install braketeer[postgres]") from missing
+        how = "`make setup` installs it, or pip install 'psycopg[binary]'"
+        raise RuntimeError(f"PostgreSQL needs psycopg: {how}") from missing
     event.listen(engine, "connect", lambda connection, _record: configure(connection))
     event.listen(engine, "handle_error", _without_values)
     return engine

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, func, insert, literal_column, select, true, update
+from sqlalchemy import Connection, Update, bindparam, func, insert, literal_column, select, update
 
 from braketeer.domain.lifecycles import MOST_WORKER_DEATHS, TASK_FINISHED, TaskStatus, before
 from braketeer.domain.queue import Head
@@ -20,6 +20,8 @@ from braketeer.store.tables import quantum_task_actions, quantum_tasks
 
 _t = quantum_tasks.c
 _HELD = (TaskStatus.RUNNING, TaskStatus.CANCELLING)
+# In literals, as ix_quantum_tasks_running has it: with parameters it would not be known to serve.
+_IS_HELD = _t.status.in_([literal_column(f"'{status}'") for status in _HELD])
 
 _ADD = Statement(insert(quantum_tasks).inline())
 _ADD_ACTION = Statement(insert(quantum_task_actions).inline())
@@ -65,10 +67,11 @@ _HOLDS = Statement(
         _t.id == bindparam("of_id"),
         _t.attempt == bindparam("of_attempt"),
         _t.lease_owner == bindparam("of_owner"),
-        _t.status.in_([literal_column(f"'{status}'") for status in _HELD]),
+        _IS_HELD,
     )
     .with_for_update()  # nobody takes the task back, or cancels it, between this look and the change that follows
 )
+_ANY_EXPIRED = Statement(select(_t.id).where(_IS_HELD, _t.lease_until < bindparam("lease_before")).limit(1))
 _FINISH = {
     end: Statement(
         update(quantum_tasks)
@@ -255,8 +258,7 @@ def extend_leases(connection: Connection, task_ids: Sequence[str], owner: str, l
 
 def any_expired(connection: Connection, lease_before: int) -> bool:
     """Whether ``recover`` with the same argument would find anything."""
-    query = select(_t.id).where(_t.status.in_(_HELD), _t.lease_until < lease_before)
-    return connection.execute(query.limit(1)).first() is not None
+    return _ANY_EXPIRED.one_or_none(connection, {"lease_before": lease_before}) is not None
 
 
 def recover(connection: Connection, now_ms: int, lease_before: int | None) -> int:
@@ -265,7 +267,7 @@ def recover(connection: Connection, now_ms: int, lease_before: int | None) -> in
     ``lease_before`` is real time in epoch seconds: only leases that ended before it. None means every lease, which is
     right where the data directory's lock says that no other service lives. The loss of a service costs no attempt.
     """
-    lost = true() if lease_before is None else _t.lease_until < lease_before
+    lost = _IS_HELD if lease_before is None else _IS_HELD & (_t.lease_until < lease_before)
     cancelled = _cancel(connection, update(quantum_tasks).where(lost, _t.status == TaskStatus.CANCELLING), now_ms)
     requeued = connection.execute(
         update(quantum_tasks)

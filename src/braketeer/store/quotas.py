@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from sqlalchemy import Connection, Select, bindparam, func, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
 from braketeer.domain.quotas import Quotas
+from braketeer.store import service_values as service_value_rows
 from braketeer.store.statements import Statement
 from braketeer.store.tables import accounts, jobs, quantum_tasks, service_values
 
@@ -46,16 +46,12 @@ _JOBS_UNFINISHED = _counting(
 
 def set_defaults(connection: Connection, defaults: Quotas) -> None:
     """Note the service's own quotas, as its settings have them: every process of the database goes by the same."""
-    value = asdict(defaults)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(service_values).values(name=DEFAULTS, value=value)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    service_value_rows.put(connection, DEFAULTS, asdict(defaults))
 
 
 def defaults(connection: Connection) -> Quotas:
     """The service's own quotas."""
-    value = connection.execute(select(service_values.c.value).where(service_values.c.name == DEFAULTS)).scalar()
-    return Quotas(**(value or {}))
+    return Quotas(**service_value_rows.of(connection, [DEFAULTS]).get(DEFAULTS, {}))
 
 
 def of(connection: Connection, account: str) -> Quotas:

@@ -9,7 +9,7 @@ from braketeer.store import tables
 from braketeer.store.tables import access_keys, accounts, jobs, quantum_tasks
 
 # Who may come in, and what the service is: all else is work.
-KEPT = frozenset({"accounts", "access_keys", "service_values"})
+KEPT = frozenset({"accounts", "access_keys", "service_values", "added_devices"})
 
 
 def unfinished(connection: Connection) -> tuple[list[str], list[str]]:

@@ -20,6 +20,13 @@ def get_or_add(connection: Connection, name: str, value: Any) -> Any:
     return connection.execute(select(service_values.c.value).where(service_values.c.name == name)).scalar_one()
 
 
+def put(connection: Connection, name: str, value: Any) -> None:
+    """The value of this name from now on."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(service_values).values(name=name, value=value)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
 def of(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """The values of those of these names that have one."""
     rows = connection.execute(select(service_values).where(service_values.c.name.in_(names)))

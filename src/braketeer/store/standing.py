@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, literal_column, select
 
 from braketeer.domain.quotas import Quotas
+from braketeer.store import devices
 from braketeer.store.devices import DeviceState
 from braketeer.store.quotas import DEFAULTS
 from braketeer.store.statements import Statement
@@ -16,8 +17,7 @@ _OF = Statement(
     select(
         accounts.c.quotas,
         service_values.c.value.label("default_quotas"),
-        device_states.c.status,
-        device_states.c.reservable,
+        *devices.COLUMNS,
         buckets.c.account.label("bucket_owner"),
         spending_limits.c.id.label("limit_id"),
     )
@@ -50,7 +50,7 @@ def of(connection: Connection, account: str, device_arn: str, bucket: str) -> St
     if row is None:
         raise LookupError(f"There is no account {account}")
     return Standing(
-        device=None if row.status is None else DeviceState(row.status, bool(row.reservable)),
+        device=None if row.status is None else devices.read(row),
         bucket_owner=row.bucket_owner,
         quotas=Quotas(**(row.default_quotas or {})).overridden(row.quotas),
         has_limit=row.limit_id is not None,

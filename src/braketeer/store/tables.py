@@ -96,9 +96,32 @@ device_states = Table(
     "device_states",
     metadata,
     Column("device_arn", String(256), primary_key=True),
-    Column("status", String(16), nullable=False),
+    Column("status", String(16), nullable=False),  # DEFAULT: as the catalogue has it
     Column("reservable", Integer, nullable=False, server_default="0"),
     Column("updated_at", BigInteger, nullable=False),
+    Column("recorded_windows", Integer),  # 1: the windows of its document hold; 0: open at all hours; none: its default
+    Column("reported_status", String(16)),  # what the device's driver has said last
+)
+
+# Devices that the operator has added, each with the driver that runs its tasks.
+added_devices = Table(
+    "added_devices",
+    metadata,
+    Column("device_arn", String(256), primary_key=True),
+    Column("definition", JSON, nullable=False),  # as devices/added.py reads it, without the driver's options
+    Column("options", LargeBinary, nullable=False),  # the driver's, as JSON, encrypted: there are secrets among them
+    Column("document", JSON(none_as_null=True)),  # the capability document that the driver has told last
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# By what a driver knows a task that it has handed on: kept until nothing is left to do for it there.
+driver_handles = Table(
+    "driver_handles",
+    metadata,
+    Column("task_id", String(36), ForeignKey("quantum_tasks.id"), primary_key=True),
+    Column("device_arn", String(256), nullable=False),
+    Column("handle", Text, nullable=False),
+    Index(None, "device_arn"),
 )
 
 reservations = Table(

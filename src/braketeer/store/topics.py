@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 TASKS = "tasks"
 JOBS = "jobs"
+DEVICES = "devices"
 CANCELLATIONS = "cancellations"
 KEYS = "keys"
 CLOCK = "clock"

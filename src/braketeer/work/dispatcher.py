@@ -16,21 +16,25 @@ import hashlib
 import logging
 import time
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from braketeer import quantum
-from braketeer.devices.catalogue import Catalogue
+from braketeer.devices.catalogue import Catalogue, Device
+from braketeer.devices.listed import DeviceStatus
 from braketeer.domain import arns, queue
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.faults import Kind
 from braketeer.domain.lifecycles import TaskStatus
 from braketeer.objects.embedded import EmbeddedObjects
+from braketeer.store import devices, topics
 from braketeer.store import objects as object_rows
 from braketeer.store import quantum_tasks as tasks
-from braketeer.store import topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.faults import Faults
 from braketeer.store.objects import Content
@@ -42,7 +46,7 @@ PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
-class _Running:
+class Running:
     """A claim, the worker that has it, and the coroutine that sees it through; ``cancelled`` by a client."""
 
     claim: tasks.Claim
@@ -53,7 +57,7 @@ class _Running:
 
 
 @dataclass(frozen=True, slots=True)
-class _Claimed:
+class Claimed:
     """What a look at the queues has claimed, if anything, and the heads that it saw."""
 
     claim: tasks.Claim | None
@@ -75,7 +79,9 @@ class Dispatcher:
         worker_memory_bytes: int,
         seed: int | None = None,
         faults: Faults | None = None,
+        engine: str | None = None,
         lease_seconds: float = 60.0,
+        workers: Sequence[Worker] | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -83,15 +89,16 @@ class Dispatcher:
         self._clock = clock
         self._seed = seed
         self._faults = faults
+        self._engine = engine
         self._memory_bytes = memory_bytes
         self._lease_seconds = lease_seconds  # how long a service that does not answer keeps its tasks
         self._owner = str(uuid.uuid4())
-        self._workers = [Worker(worker_memory_bytes) for _ in range(slots)]
+        self._workers = list(workers or [Worker(worker_memory_bytes) for _ in range(slots)])
         self._idle = list(self._workers)
-        self._running: set[_Running] = set()
+        self._running: set[Running] = set()
         self._last_device: str | None = None
         self._waiting: queue.Waiting | None = None
-        self._claiming: asyncio.Future[_Claimed] | None = None  # until what it has claimed is in _running
+        self._claiming: asyncio.Future[Claimed] | None = None  # until what it has claimed is in _running
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self, *, alone: bool) -> None:
@@ -159,7 +166,7 @@ class Dispatcher:
             if claim is None:
                 return
             self._last_device = claim.device_arn
-            run = _Running(claim, self._idle.pop(), now)
+            run = Running(claim, self._idle.pop(), now)
             self._running.add(run)
             run.coroutine = asyncio.create_task(self._run(run), name=f"task {claim.id}")
 
@@ -171,33 +178,47 @@ class Dispatcher:
         free_slots: int,
         free_memory: int,
         kept: queue.Kept | None,
-    ) -> _Claimed:
+    ) -> Claimed:
         connection = transaction.connection
         lease_until = int(time.time() + self._lease_seconds)
         while True:
-            heads = tasks.heads(connection, self._catalogue.computing_arns())
+            heads = tasks.heads(connection, self._open(connection))
             head = queue.next_to_start(heads, last_device, free_slots, free_memory, kept)
             if head is None:
-                return _Claimed(None, heads)
+                return Claimed(None, heads)
             claim = tasks.claim(connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
             if claim is not None:
                 transaction.notify(topics.task(claim.id))
-                return _Claimed(claim, heads)
+                return Claimed(claim, heads)
             # Another service was first: the status in the claim's condition has kept us out. The next head, then.
 
-    async def _run(self, run: _Running) -> None:
+    def _open(self, connection: Connection) -> list[str]:
+        """The devices whose tasks may start now: those that this dispatcher serves and that are online."""
+        states = devices.states(connection)
+        return [
+            device.arn
+            for device in self._devices()
+            if devices.effective_status(states.get(device.arn), device.default_status) == DeviceStatus.ONLINE
+        ]
+
+    def _devices(self) -> Iterable[Device]:
+        """The devices whose tasks this dispatcher runs."""
+        return [device for device in self._catalogue if device.computes]
+
+    async def _run(self, run: Running) -> None:
         try:
             await self._attempt(run)
         except asyncio.CancelledError:  # wherever in the attempt it was, its end included
             if not run.cancelled:
                 raise  # the service stops
+            await self._call_off(run)
             await self._give_back(run.claim, worker_died=False)
         finally:
             self._running.discard(run)
             self._idle.append(run.worker)
             self._database.topics.publish([topics.TASKS])
 
-    async def _attempt(self, run: _Running) -> None:
+    async def _attempt(self, run: Running) -> None:
         claim = run.claim
         try:
             outcome = await self._compute(run)
@@ -220,7 +241,10 @@ class Dispatcher:
             log.exception("task %s met a defect of the dispatcher", claim.id)
             await self._give_back(claim, worker_died=True)
 
-    async def _compute(self, run: _Running) -> tuple[bytes, dict[str, Any]]:
+    async def _call_off(self, run: Running) -> None:
+        """Tell whoever else has the task that it was cancelled; the worker that had it here is gone."""
+
+    async def _compute(self, run: Running) -> tuple[bytes, dict[str, Any]]:
         """The result document, and the figures of the run that the row keeps (as ``tasks.finish`` takes them)."""
         claim = run.claim
         description = quantum.TaskDescription(
@@ -232,7 +256,8 @@ class Dispatcher:
             created_at_ms=claim.created_at,
             started_at_ms=claim.started_at,
             seed=_seed(self._seed, claim),
-            limits=self._catalogue.limits(claim.device_arn),
+            limits=self._catalogue.limits(claim.device_arn, claim.device_parameters),
+            engine=self._engine,
         )
         head, document = await run.worker.call("run", description)
         return document, head

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,10 @@ class IssueKey(Protocol):
     def __call__(self, connection: Connection, account: str, job_id: str, expires_at: int) -> AccessKey: ...
 
 
+# Says, from the rows of a connection, which devices (by ARN) begin no job now.
+Held = Callable[[Connection], Callable[[str], bool]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSettings:
     """How jobs are run here. Seconds and bytes; ``hidden`` are folders that no job may see."""
@@ -93,13 +97,20 @@ class JobSupervisor:
     """Starts and follows the runners of all jobs of this machine."""
 
     def __init__(
-        self, database: Database, clock: Clock, issue_key: IssueKey, revoke_keys: RevokeKeys, settings: JobSettings
+        self,
+        database: Database,
+        clock: Clock,
+        issue_key: IssueKey,
+        revoke_keys: RevokeKeys,
+        settings: JobSettings,
+        held: Held = lambda connection: lambda device_arn: False,
     ) -> None:
         self._database = database
         self._clock = clock
         self._issue_key = issue_key
         self._revoke_keys = revoke_keys
         self._settings = settings
+        self._held = held
         self._folders = settings.folder.absolute()  # runners have another working directory
         self._memory_bytes = settings.memory_bytes or psutil.virtual_memory().total * 9 // 10
         self._shown: list[str] = []
@@ -218,7 +229,8 @@ class JobSupervisor:
                 return None
             now = self._clock.now_ms()
             slots = self._settings.slots
-            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until())
+            held = self._held(transaction.connection)
+            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until(), held)
             if job is not None:
                 message = "Starting a process for the job."
                 jobs.add_event(transaction.connection, job["id"], "STARTING_INSTANCE", message, now)

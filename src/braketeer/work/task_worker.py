@@ -21,7 +21,7 @@ from typing import IO, Any
 import orjson
 
 from braketeer import quantum
-from braketeer.quantum.circuit import Limits, ProgramError
+from braketeer.quantum.circuit import OPENQASM, Limits, ProgramError
 
 HEAD = struct.Struct("!IQ")  # length of the JSON head, length of the body
 REQUEST = struct.Struct("!I")
@@ -42,10 +42,10 @@ def main(memory_bytes: int) -> None:
     _warm_up()
     gc.freeze()  # what is loaded stays: the collector need not look at it again and again
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
-    _answer(answers, {"ready": True}, b"")
+    threading.Thread(target=read_requests, args=(requests, waiting), daemon=True).start()
+    answer(answers, {"ready": True}, b"")
     while True:
-        _answer(answers, *_serve(waiting.get()))
+        answer(answers, *_serve(waiting.get()))
 
 
 def _serve(request: bytes) -> tuple[dict[str, Any], bytes]:
@@ -68,7 +68,7 @@ def _warm_up() -> None:
     """Load what the first task would otherwise wait for, by computing a small one."""
     limits = Limits("", 2, frozenset({"probability"}), frozenset({"probability"}), frozenset({"h", "cnot"}))
     source = "OPENQASM 3.0;\nqubit[2] q;\nh q[0];\ncnot q[0], q[1];\n#pragma braket result probability"
-    header = {"name": "braket.ir.openqasm.program", "version": "1"}
+    header = {"name": OPENQASM, "version": "1"}
     action = orjson.dumps({"braketSchemaHeader": header, "source": source}).decode()
     for shots in (0, 10):
         quantum.run(quantum.TaskDescription("", "", shots, action, None, 0, 0, 1, limits))
@@ -91,7 +91,7 @@ def _run(task: quantum.TaskDescription) -> tuple[dict[str, Any], bytes]:
 _OPERATIONS: dict[str, Callable[[Any], tuple[dict[str, Any], bytes]]] = {"prepare": _prepare, "run": _run}
 
 
-def _read(requests: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
+def read_requests(requests: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
     """Requests into the queue; the end of the pipe ends the process at once, also in the middle of a computation."""
     while head := requests.read(REQUEST.size):
         if len(head) < REQUEST.size:
@@ -104,7 +104,7 @@ def _read(requests: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _answer(answers: IO[bytes], head: dict[str, Any], body: bytes) -> None:
+def answer(answers: IO[bytes], head: dict[str, Any], body: bytes) -> None:
     encoded = orjson.dumps(head)
     try:
         answers.write(HEAD.pack(len(encoded), len(body)))

@@ -12,6 +12,7 @@ from functools import partial
 import orjson
 import urllib3
 
+from braketeer.devices.catalogue import Catalogue
 from braketeer.domain import events as rules
 from braketeer.domain.events import Cursor, Event
 from braketeer.store import events, service_values, topics, webhooks
@@ -35,8 +36,9 @@ class _NotTaken(Exception):
 class Webhooks:
     """Sends what the outbox holds. One that does not answer keeps no other waiting."""
 
-    def __init__(self, database: Database, secrets: Secrets) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, secrets: Secrets) -> None:
         self._database = database
+        self._catalogue = catalogue
         self._secrets = secrets
         self._owner = str(uuid.uuid4())
         self._sending: dict[str, asyncio.Task[None]] = {}
@@ -138,7 +140,7 @@ class Webhooks:
 
     def _post(self, webhook: Webhook, event: Event, installation: str) -> None:
         """Blocks until the receiver has answered; _NotTaken unless with 2xx."""
-        found = rules.document(event, installation)
+        found = rules.document(event, installation, self._catalogue.usual_status)
         body, now = orjson.dumps(found), int(time.time())
         secret = bytes.fromhex(self._secrets.open(webhook.secret))
         headers = {

@@ -31,6 +31,10 @@ class WorkerNotStarted(Exception):
     """The machine cannot start the process now: nobody's program is to blame."""
 
 
+class NotNow(Exception):
+    """What a driver is for cannot be reached; the same call may work later. The text says what is in the way."""
+
+
 class Refused(Exception):
     """The program cannot be run; the text is meant for the client.
 
@@ -49,10 +53,12 @@ class Defect(Exception):
 class Worker:
     """One process that serves one request at a time, started anew after it died."""
 
-    def __init__(self, memory_bytes: int = 0) -> None:
+    def __init__(self, memory_bytes: int = 0, module: str = "braketeer.work.task_worker") -> None:
         self._memory_bytes = memory_bytes
+        self._module = module
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def start(self) -> None:
         """Return once the process has warmed up; a call meanwhile waits for that."""
@@ -62,7 +68,7 @@ class Worker:
     async def call(self, operation: str, argument: Any, seconds: float | None = None) -> tuple[dict[str, Any], bytes]:
         """(head, body) of the answer.
 
-        Raises Refused, Defect, WorkerDied, WorkerNotStarted, or TimeoutError when the answer takes longer than
+        Raises Refused, Defect, NotNow, WorkerDied, WorkerNotStarted, or TimeoutError when the answer takes longer than
         ``seconds`` (waiting for one's turn does not count); a call that is cancelled or runs out of time kills the
         process.
         """
@@ -79,17 +85,24 @@ class Worker:
             raise Refused(head["refused"], head.get("failures", ()))
         if "defect" in head:
             raise Defect(head["defect"])
+        if "unavailable" in head:
+            raise NotNow(head["unavailable"])
         return head, body
 
     async def close(self) -> None:
-        """End the process and wait until it is gone."""
+        """End the process and wait until it is gone; calls that wait for their turn get WorkerNotStarted."""
+        self._closed = True
         await self._end()
 
     async def _ensure_started(self) -> None:
+        if self._closed:
+            raise WorkerNotStarted("The worker is closed")
         if self._process is not None and self._process.returncode is None:
             return
         try:
             await self._spawn()
+            if self._closed:
+                raise WorkerDied("The worker was closed meanwhile")
         except (TimeoutError, OSError, WorkerDied) as problem:
             await self._end()
             raise WorkerNotStarted(f"The worker process does not start: {problem}") from problem
@@ -103,7 +116,7 @@ class Worker:
             sys.executable,
             "-P",
             "-m",
-            "braketeer.work.task_worker",
+            self._module,
             str(self._memory_bytes),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -12,7 +12,7 @@ import {
   CreateQuantumTaskCommand,
   CreateSpendingLimitCommand,
   DeleteSpendingLimitCommand,
-  DeviceOfflineException,
+  DeviceRetiredException,
   GetDeviceCommand,
   GetJobCommand,
   GetQuantumTaskCommand,
@@ -169,8 +169,8 @@ test("errors have their names", async () => {
   await failing(new CreateQuantumTaskCommand(task({ shots: 100_001 })), "ValidationException", 400);
   await failing(new SearchJobsCommand({ filters: [], nextToken: "made up" }), "ValidationException", 400);
   await failing(new CreateJobCommand(job({ jobName: "under_score" })), "ValidationException", 400);
-  const garnet = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet";
-  await assert.rejects(client.send(new CreateQuantumTaskCommand(task({ deviceArn: garnet }))), DeviceOfflineException);
+  const retired = "arn:aws:braket:us-east-1::device/qpu/ionq/Harmony";
+  await assert.rejects(client.send(new CreateQuantumTaskCommand(task({ deviceArn: retired }))), DeviceRetiredException);
   const associations = [{ arn: "arn:aws:braket:us-east-1:000000000000:reservation/x", type: "RESERVATION_TIME_WINDOW_ARN" }];
   await failing(new CreateQuantumTaskCommand(task({ associations })), "ValidationException", 400);
   const stranger = new BraketClient({ credentials: { accessKeyId: "AKIAAAAAAAAAAAAAAAAA", secretAccessKey: "x" } });

@@ -1,13 +1,16 @@
 """Engines: circuit in, final state out. All take the same :class:`~braketeer.quantum.circuit.Circuit`.
 
+The analog engine alone takes an analog program instead (analog.py, with configurations.py and krylov.py).
+
 What may not come in: parsing, result documents. An engine that cannot do a gate raises ProgramError naming it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -22,47 +25,29 @@ if TYPE_CHECKING:
     from braketeer.quantum.engines.density import Density
 
 #: Engines by name, fastest first; each is a module here that does what :class:`Engine` says.
-ENGINES = ("prism", "dense")
+ENGINES = ("prism", "lightning", "dense")
+_PACKAGES = {"prism": "prism_q", "lightning": "pennylane_lightning"}
 
 
-class Evolve(Protocol):
-    def __call__(self, circuit: Circuit, before: State | None = None) -> State:
-        """See :class:`Engine`."""
-
-
-class EvolveDensity(Protocol):
-    def __call__(self, circuit: Circuit) -> Density:
-        """See :class:`Engine`."""
-
-
-class Trajectories(Protocol):
-    def __call__(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """See :class:`Engine`."""
-
-
-class Gradient(Protocol):
-    def __call__(self, circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
-        """See :class:`Engine`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """All start from zeros and ignore measurements and result types; the arrays they give are the caller's to change.
-
-    - ``evolve`` takes a circuit to the state after its gates, noise left out: 2^n amplitudes, complex128, big-endian,
-      norm 1 to 1e-6. It starts from ``before`` where that is given, which it may change.
-    - ``evolve_density`` takes it to the density matrix after its gates and noise, (2^n, 2^n), trace 1 to 1e-6.
-    - ``trajectories`` draws basis states, shape (shots,), each from a state vector of its own in which every channel
-      picked one of its operators at random.
-    - ``gradient`` gives the expectation of a sum of observables after a circuit without noise, and for each gate with
-      slopes, by its index, the derivatives by its angles.
-    """
+class Engine(Protocol):
+    """All start from zeros and ignore measurements and result types; arrays they give are the caller's to change."""
 
     name: str
-    evolve: Evolve
-    evolve_density: EvolveDensity
-    trajectories: Trajectories
-    gradient: Gradient
+
+    def evolve(self, circuit: Circuit, before: State | None = None) -> State:
+        """The state after the gates of a circuit, noise left out: 2^n amplitudes, complex128, big-endian, norm 1 to
+        1e-6. It starts from ``before`` where that is given, which it may change."""
+
+    def evolve_density(self, circuit: Circuit) -> Density:
+        """The density matrix after the gates and noise of a circuit, (2^n, 2^n), trace 1 to 1e-6."""
+
+    def trajectories(self, circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Basis states, shape (shots,), each drawn from a state vector of its own in which every channel picked one of
+        its operators at random."""
+
+    def gradient(self, circuit: Circuit, terms: Terms) -> tuple[float, Derivatives]:
+        """The expectation of a sum of observables after a circuit without noise, and for each gate with slopes, by its
+        index, the derivatives by its angles."""
 
 
 class Sampler(Protocol):
@@ -92,22 +77,38 @@ def tensor_network() -> Sampler:
     return cast("Sampler", _loaded("tensor_network"))
 
 
+def choose(name: str | None = None) -> Engine:
+    """The engine of that name, or the fastest that this machine has. ProgramError when there is no such engine here."""
+    if name is not None and name not in ENGINES:
+        raise ProgramError(f"there is no engine {name!r}: use one of {', '.join(ENGINES)}")
+    return cast("Engine", _loaded(_fastest() if name is None else name))
+
+
+def available() -> tuple[str, ...]:
+    """The engines that can be loaded here, fastest first: ours in numpy always can."""
+    return tuple(filter(_can_be_loaded, ENGINES))
+
+
+def is_installed(name: str) -> bool:
+    """Whether the package of an engine is here; nothing of it is loaded."""
+    return name not in _PACKAGES or find_spec(_PACKAGES[name]) is not None
+
+
+@lru_cache
+def _fastest() -> str:
+    return next(filter(_can_be_loaded, ENGINES))
+
+
+def _can_be_loaded(name: str) -> bool:
+    try:
+        _loaded(name)
+    except ProgramError:
+        return False
+    return True
+
+
 def _loaded(name: str) -> ModuleType:
     try:
         return import_module(f"braketeer.quantum.engines.{name}")
     except ImportError as error:
         raise ProgramError(f"the engine {name!r} cannot be loaded here: {error}") from error
-
-
-def choose(name: str | None = None) -> Engine:
-    """The engine of that name, or the fastest that this machine has. ProgramError when there is no such engine here."""
-    if name is not None and name not in ENGINES:
-        raise ProgramError(f"there is no engine {name!r}: use one of {', '.join(ENGINES)}")
-    for candidate in ENGINES if name is None else (name,):
-        try:
-            module = import_module(f"braketeer.quantum.engines.{candidate}")
-        except ImportError as error:
-            missing = error
-        else:
-            return Engine(candidate, module.evolve, module.evolve_density, module.trajectories, module.gradient)
-    raise ProgramError(f"the engine {candidate!r} cannot be loaded here: {missing}")

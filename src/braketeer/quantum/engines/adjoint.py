@@ -8,13 +8,22 @@ is undone by the engine in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import sqrt
 
 import numpy as np
 
 from braketeer.quantum.circuit import Circuit, Gate, Matrix, Observable
-from braketeer.quantum.engines.amplitudes import State, apply, check_gate, pieces, target_matrix, targets_first
+from braketeer.quantum.engines.amplitudes import (
+    State,
+    apply,
+    check_gate,
+    inner_product,
+    pieces,
+    target_matrix,
+    targets_first,
+)
 from braketeer.quantum.gates import gate_derivative, inverse
-from braketeer.quantum.results.observables import factor_matrix
+from braketeer.quantum.observables import factor_matrix, is_identity
 
 #: For the index of each gate that has slopes: the derivative by each of its angles.
 Derivatives = dict[int, tuple[float, ...]]
@@ -32,7 +41,7 @@ def gradient(circuit: Circuit, terms: Terms, evolve: Evolve) -> tuple[float, Der
         check_gate(gate, circuit.qubit_count)
     state = evolve(circuit, None)
     image = _image(state, terms)
-    value = float(np.vdot(state, image).real)
+    value = inner_product(state, image).real
     derivatives: Derivatives = {}
     for start, stop in _stretches(gates):
         for index in range(start, stop):
@@ -70,7 +79,7 @@ def _image(state: State, terms: Terms) -> State:
     for coefficient, observable in terms:
         part = state.copy()
         for factor, targets in observable.factors:
-            if not (isinstance(factor, str) and factor == "i"):
+            if not is_identity(factor):
                 apply(part, factor_matrix(factor), targets)
         part *= coefficient
         image += part
@@ -79,7 +88,7 @@ def _image(state: State, terms: Terms) -> State:
 
 def _evolved_image(evolve: Evolve, circuit: Circuit, image: State) -> State:
     """Engines take states of norm 1."""
-    norm = float(np.linalg.norm(image))
+    norm = sqrt(inner_product(image, image).real)
     if norm == 0:
         return image
     image = evolve(circuit, image / norm)

@@ -14,6 +14,8 @@ from braketeer.quantum.engines.amplitudes import State, apply, check_gate, check
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace, start
 from braketeer.quantum.engines.trajectories import apply_at_random
 
+name = "dense"
+
 
 def evolve(circuit: Circuit, before: State | None = None) -> State:
     """See :class:`braketeer.quantum.engines.Engine`."""

@@ -6,31 +6,36 @@ turn to an approximate method, or reuse one seed for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
-from prism_q import BackendKind, PrismError, Simulation, simulate
+from prism_q import BackendKind, simulate
 
-from braketeer.quantum.circuit import Circuit, Gate, Operation, ProgramError
+from braketeer.quantum.circuit import Circuit, Gate, ProgramError
 from braketeer.quantum.engines import adjoint, dense, prism_gradient
 from braketeer.quantum.engines.adjoint import Derivatives, Terms
 from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, State, apply, check_norm, target_matrix
 from braketeer.quantum.engines.density import Density, apply_operation, check_operation, check_trace
-from braketeer.quantum.engines.prism_gates import Translation, takes
+from braketeer.quantum.engines.prism_gates import Translation, guarded, is_global_phase, simulation_of, takes
+from braketeer.quantum.engines.prism_script import written_again
+
+name = "prism"
 
 _SEED = 20_260_101  # where nothing is drawn; an own seed all the same
-_Answer = TypeVar("_Answer")
 
 
 def evolve(circuit: Circuit, before: State | None = None) -> State:
     """See :class:`braketeer.quantum.engines.Engine`."""
+    if before is None and (written := written_again(circuit)) is not None:
+        again: State = guarded(simulate(written).backend(BackendKind.statevector()).seed(_SEED).state_vector)
+        check_norm(again)
+        return again
     qubits = _checked(circuit)
     phase: complex = 1
     state = before
     translation = Translation(qubits)
     for gate in circuit.gates:
+        if translation.add_named(gate):
+            continue
         if not gate.targets and not gate.controls:
             phase *= complex(target_matrix(gate)[0, 0])
         elif takes(gate):
@@ -99,11 +104,6 @@ def _checked(circuit: Circuit) -> int:
     return qubits
 
 
-def is_global_phase(operation: Operation) -> bool:
-    """Whether it is a phase of the whole state, which prism-q's builder has no gate for."""
-    return isinstance(operation, Gate) and not operation.targets and not operation.controls
-
-
 def _vector(translation: Translation, before: State | None) -> State:
     if before is not None and not translation.count:
         return before
@@ -123,27 +123,3 @@ def _matrix(translation: Translation, before: Density | None, qubits: int) -> De
         simulation = simulation.initial_density_matrix(before / trace)
     matrix = guarded(lambda: simulation.reduced_density_matrix(range(qubits)).matrix)
     return np.ascontiguousarray(matrix * trace if trace != 1 else matrix)
-
-
-def simulation_of(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
-    """A run of prism-q that is yet to be asked for something."""
-
-    def build() -> Simulation:
-        circuit = translation.circuit()
-        simulation, noise = simulate(circuit).backend(backend).seed(seed), translation.noise(circuit)
-        return simulation if noise is None else simulation.noise(noise)
-
-    return guarded(build)
-
-
-def guarded(ask: Callable[[], _Answer]) -> _Answer:
-    """The answer; what prism-q refuses or panics at is a ProgramError."""
-    try:
-        return ask()
-    except PrismError as error:
-        raise ProgramError(f"the engine prism-q refuses this program: {error}") from error
-    except BaseException as error:
-        # A Rust panic arrives as a class of its own below BaseException.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise ProgramError(f"the engine prism-q failed on this program: {error}") from error

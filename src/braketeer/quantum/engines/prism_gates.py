@@ -1,17 +1,18 @@
-"""Our gates and noise channels as instructions of prism-q's circuit builder."""
+"""Our gates and noise channels as instructions of prism-q's circuit builder, and the guarded way to run them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
+from prism_q import BackendKind, CircuitBuilder, NoiseChannel, NoiseModel, PrismError, Simulation, simulate
 from prism_q import Circuit as PrismCircuit
-from prism_q import CircuitBuilder, NoiseChannel, NoiseModel
 from prism_q import Gate as PrismGate
 
-from braketeer.quantum.circuit import Gate, Matrix, Noise
+from braketeer.quantum.circuit import Gate, Matrix, Noise, Operation, ProgramError
 from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE, WIDEST_NOISE, target_matrix
 from braketeer.quantum.gates import GATES, diagonalised
 from braketeer.quantum.noise import completed, pauli_weights, trace_error
@@ -19,8 +20,10 @@ from braketeer.quantum.noise import completed, pauli_weights, trace_error
 #: prism-q takes Kraus operators only if they preserve the trace to 1e-9.
 _EXACT_TRACE = 1e-10
 _ROUNDING = 1e-13
+_Answer = TypeVar("_Answer")
+Method = Callable[..., CircuitBuilder]
 
-_NAMED: dict[str, Callable[..., CircuitBuilder]] = {
+_NAMED: dict[str, Method] = {
     "x": CircuitBuilder.x,
     "y": CircuitBuilder.y,
     "z": CircuitBuilder.z,
@@ -54,6 +57,25 @@ def takes(operation: Gate | Noise) -> bool:
     if isinstance(operation, Gate):
         return len(operation.targets) <= WIDEST_NATIVE
     return len(operation.targets) <= WIDEST_NOISE and trace_error(operation.operators) < _EXACT_TRACE
+
+
+def is_global_phase(operation: Operation) -> bool:
+    """Whether it is a phase of the whole state, which prism-q's builder has no gate for."""
+    return isinstance(operation, Gate) and not operation.targets and not operation.controls
+
+
+def named(gate: Gate, last: int) -> tuple[Method, tuple[int, ...]] | None:
+    """The builder's method that takes a gate's angles and then these qubits, ``last`` being the highest there is; None
+    for gates it has no method for."""
+    if gate.controls or gate.power != 1 or gate.matrix is not None:
+        return None
+    return _plain(gate.name, gate.targets, last)
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str, targets: tuple[int, ...], last: int) -> tuple[Method, tuple[int, ...]] | None:
+    method = _NAMED.get(name)
+    return None if method is None else (method, tuple([last - qubit for qubit in targets]))
 
 
 @lru_cache
@@ -103,20 +125,24 @@ class Translation:
             self.count += 1
         self._events.append((self.count - 1, operation))
 
+    def add_named(self, gate: Gate) -> bool:
+        """Append a gate that prism-q has a method for: most are. False for the others."""
+        call = named(gate, self._last)
+        if call is None:
+            return False
+        method, targets = call
+        method(self._builder, *gate.parameters, *targets)
+        self.count += _instructions(gate.name)
+        return True
+
     def phase(self, phase: complex) -> None:
         """Multiply the state by a number of size 1."""
         self._unitary(np.diag([phase, phase]), [0])
 
     def _add_gate(self, gate: Gate) -> None:
-        last = self._last
-        targets = [last - qubit for qubit in gate.targets]
-        named = _NAMED.get(gate.name)
-        if named is not None and gate.power == 1 and not gate.controls and gate.matrix is None:
-            named(self._builder, *gate.parameters, *targets)
-            self.count += _instructions(gate.name)
+        if self.add_named(gate) or (gate.name == "i" and gate.matrix is None):
             return
-        if gate.name == "i" and gate.matrix is None:
-            return
+        targets = self._places(gate.targets)
         matrix = target_matrix(gate)
         if not gate.controls:
             self._unitary(matrix, targets)
@@ -166,6 +192,30 @@ class Translation:
         for qubit in qubits:
             self._builder.x(qubit)
             self.count += 1
+
+
+def simulation_of(translation: Translation, backend: BackendKind, seed: int) -> Simulation:
+    """A run of prism-q that is yet to be asked for something."""
+
+    def build() -> Simulation:
+        circuit = translation.circuit()
+        simulation, noise = simulate(circuit).backend(backend).seed(seed), translation.noise(circuit)
+        return simulation if noise is None else simulation.noise(noise)
+
+    return guarded(build)
+
+
+def guarded(ask: Callable[[], _Answer]) -> _Answer:
+    """The answer; what prism-q refuses or panics at is a ProgramError."""
+    try:
+        return ask()
+    except PrismError as error:
+        raise ProgramError(f"the engine prism-q refuses this program: {error}") from error
+    except BaseException as error:
+        # A Rust panic arrives as a class of its own below BaseException.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ProgramError(f"the engine prism-q failed on this program: {error}") from error
 
 
 def _channel(noise: Noise) -> NoiseChannel:

@@ -16,6 +16,7 @@ from braketeer.quantum.circuit import Circuit, Gate, Matrix, Noise, Observable, 
 from braketeer.quantum.engines.amplitudes import apply, target_matrix
 from braketeer.quantum.engines.density import check_operation
 from braketeer.quantum.noise import pauli_weights
+from braketeer.quantum.observables import pauli_word
 
 #: Gates on more qubits, controls included, are not looked into.
 _WIDEST = 5
@@ -50,17 +51,22 @@ def sample(circuit: Circuit, shots: int, random: np.random.Generator) -> NDArray
 def check(circuit: Circuit, shots: int) -> None:
     """See :class:`braketeer.quantum.engines.Stabilizer`."""
     translated(circuit)
-    if circuit.is_noisy and not shots:
-        raise ProgramError("exact values after noise are not to be had from the stabilizer engine: use shots")
+    if not shots:
+        _check_exact(circuit)
 
 
 def expectation(circuit: Circuit, observables: Iterable[Observable]) -> list[int]:
     """See :class:`braketeer.quantum.engines.Stabilizer`."""
-    check(circuit, 0)
+    _check_exact(circuit)
     simulator = stim.TableauSimulator()
     simulator.do_circuit(translated(circuit))
     simulator.set_num_qubits(circuit.qubit_count)
     return [int(simulator.peek_observable_expectation(_pauli_string(o, circuit.qubit_count))) for o in observables]
+
+
+def _check_exact(circuit: Circuit) -> None:
+    if circuit.is_noisy:
+        raise ProgramError("exact values after noise are not to be had from the stabilizer engine: use shots")
 
 
 def translated(circuit: Circuit) -> stim.Circuit:
@@ -144,8 +150,9 @@ def _noise(noise: Noise) -> _Instructions:
 
 def _pauli_string(observable: Observable, qubits: int) -> stim.PauliString:
     letters = ["_"] * qubits
-    for letter, targets in observable.factors:
-        if not isinstance(letter, str) or letter not in "ixyz":
-            raise ProgramError("the stabilizer engine reads products of x, y, z and i only")
-        letters[targets[0]] = letter.upper().replace("I", "_")
+    word = pauli_word(observable)
+    if word is None:
+        raise ProgramError("the stabilizer engine reads products of x, y, z and i only")
+    for letter, qubit in word:
+        letters[qubit] = letter.upper().replace("I", "_")
     return stim.PauliString("".join(letters))

@@ -1,8 +1,8 @@
 """States that are driven step by step, for programs whose next gate depends on what was measured.
 
 Both kinds do the same: a state vector follows one trajectory (noise picks one of its Kraus operators at random), a
-density matrix takes noise and resets exactly. Outcomes are drawn only by the callers who pass ``random``; those who
-follow both outcomes ask for ``probability_of_one``, take a ``copy`` and ``project`` each.
+density matrix takes it exactly. No outcome is drawn here: whoever follows both asks for ``probability_of_one``, takes a
+``copy`` and ``project``s each.
 """
 
 from __future__ import annotations
@@ -15,19 +15,11 @@ from numpy.typing import NDArray
 from braketeer.quantum.circuit import Circuit, Gate, Operation
 from braketeer.quantum.engines import Engine, choose
 from braketeer.quantum.engines.amplitudes import State, apply, target_matrix, zeros
-from braketeer.quantum.engines.density import (
-    Density,
-    apply_operation,
-    both_sides,
-    check_operation,
-    start,
-    superoperator,
-)
+from braketeer.quantum.engines.density import Density, apply_operation, check_operation, start
 from braketeer.quantum.engines.trajectories import apply_at_random
 
 #: Gates are gathered and handed to the engine in one go from this many qubits on; below, a call costs more.
 _WORTH_THE_ENGINE = 11
-_RESET = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=np.complex128)
 
 
 class Stepping(Protocol):
@@ -44,21 +36,11 @@ class Stepping(Protocol):
     def project(self, qubit: int, outcome: int) -> None:
         """What a measurement of ``qubit`` with this outcome (of a probability above 0) leaves."""
 
-    def reset(self, qubit: int, random: np.random.Generator) -> None:
-        """Put ``qubit`` into state 0, whatever it was."""
-
     def copy(self) -> Self:
         """Another one in the same state."""
 
     def populations(self) -> NDArray[np.float64]:
         """The probability of each basis state, shape (2^qubits,)."""
-
-
-def measure(state: Stepping, qubit: int, random: np.random.Generator) -> int:
-    """Measure: 0 or 1, never one of probability 0; ``state`` becomes what that leaves."""
-    outcome = int(random.random() < state.probability_of_one(qubit))
-    state.project(qubit, outcome)
-    return outcome
 
 
 def stepping(qubits: int, *, density: bool, engine: str | None = None) -> Stepping:
@@ -103,10 +85,6 @@ class SteppingVector:
         halves[:, 1 - outcome] = 0
         halves /= np.linalg.norm(halves)
 
-    def reset(self, qubit: int, random: np.random.Generator) -> None:
-        if measure(self, qubit, random):
-            self._waiting.append(Gate("x", (qubit,)))
-
     def copy(self) -> SteppingVector:
         return SteppingVector(self.state().copy(), self._engine)
 
@@ -135,9 +113,6 @@ class SteppingDensity:
         parts[:, 1 - outcome] = 0
         parts[:, :, :, :, 1 - outcome] = 0
         self.density /= np.trace(self.density).real
-
-    def reset(self, qubit: int, random: np.random.Generator) -> None:
-        apply(self.density.reshape(-1), superoperator(_RESET), both_sides((qubit,), self.qubits))
 
     def copy(self) -> SteppingDensity:
         return SteppingDensity(self.density.copy())

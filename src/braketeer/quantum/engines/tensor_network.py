@@ -14,8 +14,7 @@ from prism_q import BackendKind
 from braketeer.quantum.circuit import Circuit, ProgramError
 from braketeer.quantum.engines.amplitudes import WIDEST_NATIVE
 from braketeer.quantum.engines.density import check_operation
-from braketeer.quantum.engines.prism import guarded, is_global_phase, simulation_of
-from braketeer.quantum.engines.prism_gates import Translation
+from braketeer.quantum.engines.prism_gates import Translation, guarded, is_global_phase, simulation_of
 
 LARGEST_BOND = 256
 LOWEST_FIDELITY = 0.999

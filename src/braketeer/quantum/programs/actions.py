@@ -7,22 +7,18 @@ from typing import Any
 
 import orjson
 
-from braketeer.quantum.circuit import ProgramError
-
-OPENQASM = "braket.ir.openqasm.program"
-PROGRAM_SET = "braket.ir.openqasm.program_set"
-JAQCD = "braket.ir.jaqcd.program"
+from braketeer.quantum.circuit import AHS, JAQCD, OPENQASM, PROGRAM_SET, ProgramError
 
 #: Headers of the Braket schemas (amazon-braket-schemas, ``braket.ir``) and what they stand for.
 _KINDS = {
     OPENQASM: "OpenQASM programs",
     PROGRAM_SET: "program sets",
     JAQCD: "JAQCD programs",
-    "braket.ir.ahs.program": "analog Hamiltonian simulations",
+    AHS: "analog Hamiltonian simulations",
     "braket.ir.annealing.problem": "annealing problems",
     "braket.ir.blackbird.program": "Blackbird programs",
 }
-_READ = frozenset({OPENQASM, PROGRAM_SET, JAQCD})
+_READ = frozenset({OPENQASM, PROGRAM_SET, JAQCD, AHS})
 
 
 @dataclass(frozen=True, slots=True)

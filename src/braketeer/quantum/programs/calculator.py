@@ -10,7 +10,7 @@ from braketeer.quantum.programs import classical
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.classical import MOST_BITS, MOST_ELEMENTS, MOST_WIDTH, Type, Unfit
 from braketeer.quantum.programs.names import Names, Variable
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 from braketeer.quantum.programs.tokens import fault
 
 
@@ -46,7 +46,7 @@ class Calculator:
     def whole(self, expression: s.Expression) -> int:
         """The value of an index, size or count: division is always the one of whole numbers."""
         value = self.evaluate(expression.body if isinstance(expression, s.Formula) else expression, False)
-        if isinstance(value, Outcome):
+        if isinstance(value, MeasuredBit):
             value = value.look()
         if type(value) is not int:
             self.fail("Expected a whole number", expression.at)

@@ -1,8 +1,8 @@
 """Classical values: types, conversions, operators, functions.
 
 Values are int, float, bool, a tuple of bits (the leftmost first) or a list (an array); a bit may be an
-:class:`~braketeer.quantum.programs.outcomes.Outcome` nobody has looked at, which arithmetic does. What cannot be done
-raises :class:`Unfit`, to which the machine adds the place.
+:class:`~braketeer.quantum.programs.outcomes.MeasuredBit` nobody has looked at, which arithmetic does. What cannot be
+done raises :class:`Unfit`, to which the machine adds the place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from braketeer.quantum.programs.outcomes import Outcome, looked
+from braketeer.quantum.programs.outcomes import MeasuredBit, looked
 from braketeer.quantum.programs.slopes import DERIVATIVES, Slope
 
 MOST_BITS = 4096
@@ -73,6 +73,8 @@ def zeros(wanted: Type) -> Any:
 
 def from_input(value: Any, wanted: Type) -> Any:
     """The value of an input as it came from JSON. Nothing is guessed: a text is no number, 0.5 is no int."""
+    if type(value) is float and wanted.kind == "float" and math.isfinite(value):
+        return value
     match wanted.kind:
         case "array":
             if not isinstance(value, list | tuple):
@@ -95,7 +97,7 @@ def number(value: Any) -> int | float:
         return value
     if isinstance(value, Slope):
         return value
-    if isinstance(value, Outcome):
+    if isinstance(value, MeasuredBit):
         return value.look()
     if isinstance(value, tuple):
         return int("".join([str(looked(bit)) for bit in value]), 2)
@@ -123,7 +125,10 @@ def apply(sign: str, left: Any, right: Any, real: bool) -> Any:
         return _COMPARISONS[sign](a, b)
     if sign in _BITWISE:
         return _bitwise(sign, a, b)
-    return _bounded(_ARITHMETIC[sign](a, b))
+    try:
+        return _bounded(_ARITHMETIC[sign](a, b))
+    except OverflowError:  # a whole number beyond all floats met a float
+        raise Unfit("The value is not a finite number") from None
 
 
 def negate(sign: str, value: Any) -> Any:
@@ -228,8 +233,8 @@ def _bits(value: Any, size: int | None) -> Any:
             if len(value) != 1:
                 raise Unfit(f"{len(value)} bits do not fit in one")
             return value[0]
-        return value if isinstance(value, Outcome) else int(number(value) != 0)
-    if isinstance(value, Outcome) and size == 1:
+        return value if isinstance(value, MeasuredBit) else int(number(value) != 0)
+    if isinstance(value, MeasuredBit) and size == 1:
         return (value,)
     if isinstance(value, tuple):
         if len(value) != size:

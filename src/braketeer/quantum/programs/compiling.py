@@ -23,10 +23,11 @@ from braketeer.quantum.circuit import (
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.gate_calls import too_many_qubits
 from braketeer.quantum.programs.machine import Machine
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 from braketeer.quantum.programs.parser import parse
 from braketeer.quantum.programs.places import AskedFactors, AskedResult
 from braketeer.quantum.programs.skeletons import Skeleton, Skeletons
+from braketeer.quantum.programs.tokens import TOO_DEEP
 
 MOST_SOURCE = 4 * 2**20
 _CACHED_SOURCE = 128 * 2**10
@@ -49,16 +50,19 @@ def compile_program(
         return known
     machine = Machine(source, inputs or {}, limits, exact=exact)
     machine.notes_spots = skeleton is not None and _SKELETONS.expects(skeleton, limits, exact)
-    _run(machine, read_source(source, flat=flat))
+    run_machine(machine, read_source(source, flat=flat))
     circuit = assembled(machine, limits)
     if skeleton is not None and machine.notes_spots:
         _SKELETONS.keep(skeleton, machine, circuit, limits, exact)
     return circuit
 
 
-def run_machine(machine: Machine) -> None:
-    """Run a machine's program. Raises ProgramError."""
-    _run(machine, read_source(machine.source))
+def run_machine(machine: Machine, statements: list[s.Statement]) -> None:
+    """Run the statements of a machine's source. Raises ProgramError."""
+    try:
+        machine.run(statements)
+    except RecursionError:  # where the caller has left little of the stack
+        machine.fail(TOO_DEEP, machine.at)
 
 
 class Gathered(Protocol):
@@ -67,9 +71,12 @@ class Gathered(Protocol):
     used: set[int]
     gates: list[Operation]
     results: list[AskedResult]
-    outcomes: list[Outcome]
+    outcomes: list[MeasuredBit]
+    verbatim: list[tuple[int, int]]
+    fences: list[int]
+    physical: bool
 
-    def bits(self) -> dict[tuple[str, int], int | Outcome]: ...
+    def bits(self) -> dict[tuple[str, int], int | MeasuredBit]: ...
 
     def float_inputs(self) -> list[str]: ...
 
@@ -85,17 +92,7 @@ def read_source(source: str, *, flat: bool = True) -> list[s.Statement]:
     """The statements of a program. Raises ProgramError."""
     if len(source) > MOST_SOURCE:
         raise ProgramError(f"The program has more than {MOST_SOURCE} characters")
-    try:
-        return _parsed(source, flat) if len(source) <= _CACHED_SOURCE else parse(source, flat=flat)
-    except RecursionError:
-        raise ProgramError("The program is nested too deeply") from None
-
-
-def _run(machine: Machine, statements: list[s.Statement]) -> None:
-    try:
-        machine.run(statements)
-    except RecursionError:
-        raise ProgramError("The program is nested too deeply") from None
+    return _parsed(source, flat) if len(source) <= _CACHED_SOURCE else parse(source, flat=flat)
 
 
 @lru_cache(maxsize=16)
@@ -123,7 +120,9 @@ class _Assembly:
             moved = {id(gate): self._moved(gate) for gate in gates}
             gates = [moved[id(gate)] for gate in gates]
         results = [self._result(asked) for asked in self.gathered.results]
-        return Circuit(self.labels, gates, results, self._measured())
+        found = self.gathered
+        boxes, fences = tuple(found.verbatim), tuple(found.fences)
+        return Circuit(self.labels, gates, results, self._measured(), boxes, fences, found.physical)
 
     def _moved(self, operation: Operation) -> Operation:
         if isinstance(operation, Noise):
@@ -138,7 +137,7 @@ class _Assembly:
         outcomes = self.gathered.outcomes
         if not outcomes:
             return None
-        kept = [bit for bit in self.gathered.bits().values() if isinstance(bit, Outcome)]
+        kept = [bit for bit in self.gathered.bits().values() if isinstance(bit, MeasuredBit)]
         held = set(map(id, kept))
         return self._place(
             tuple([outcome.label for outcome in kept + [each for each in outcomes if id(each) not in held]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from operator import add, mul, sub, truediv
+from operator import add, itemgetter, mul, sub, truediv
 from typing import Any
 
 from braketeer.quantum.programs import syntax as s
@@ -38,24 +38,25 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"+": add, "-": sub, "*": 
 _LARGEST_WHOLE = 1 << 53
 
 
-def arithmetic(expression: Any) -> Arithmetic | None:
+def arithmetic(expression: Any, divides: bool = False) -> Arithmetic | None:
     """What works out an angle from inputs of type float, quickly and with the same outcome as
     :class:`~braketeer.quantum.programs.calculator.Calculator`; None where it is not plain enough.
 
     Plain are sums, products and quotients by numbers: nothing in them that overflows can come out finite again.
+    ``divides`` says that it stands in a formula of inputs, where division is real.
     """
     match expression:
         case s.Literal(value=value) if _is_plain(value):
             return lambda inputs: value
         case s.Name(name=name):
-            return lambda inputs: inputs[name]
+            return itemgetter(name)
         case s.Formula():
-            return arithmetic(expression.body)
+            return arithmetic(expression.body, True)
         case s.Unary(operator="-"):
-            inner = arithmetic(expression.operand)
+            inner = arithmetic(expression.operand, divides)
             return None if inner is None else lambda inputs: -inner(inputs)
         case s.Chain():
-            return _chain(expression)
+            return _chain(expression, divides)
     return None
 
 
@@ -63,12 +64,14 @@ def _is_plain(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) < _LARGEST_WHOLE)
 
 
-def _chain(chain: s.Chain) -> Arithmetic | None:
-    first = arithmetic(chain.first)
+def _chain(chain: s.Chain, divides: bool) -> Arithmetic | None:
+    first = arithmetic(chain.first, divides)
     steps: list[tuple[Callable[[Any, Any], Any], Arithmetic]] = []
     for sign, operand, _ in chain.rest:
-        step = arithmetic(operand)
-        if step is None or sign not in _OPERATORS or (sign == "/" and not isinstance(operand, s.Literal)):
+        step = arithmetic(operand, divides)
+        if step is None or sign not in _OPERATORS:
+            return None
+        if sign == "/" and not (divides and isinstance(operand, s.Literal)):
             return None
         steps.append((_OPERATORS[sign], step))
     if first is None:

@@ -15,7 +15,7 @@ from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.classical import CONSTANTS, FUNCTIONS, Type, Unfit, finite, number
 from braketeer.quantum.programs.formulas import names_in
 from braketeer.quantum.programs.names import OwnGate, Register, Variable
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 from braketeer.quantum.programs.places import Places
 from braketeer.quantum.programs.slopes import Slope
 from braketeer.quantum.programs.tokens import MOST_NESTING
@@ -34,7 +34,8 @@ class Spot:
 
 
 class GateCalls(Places):
-    """Gathers ``gates``, noise among them, whose targets and controls are labels.
+    """Gathers ``gates``, noise among them, whose targets and controls are labels; ``verbatim`` are the stretches of
+    them that stand in verbatim boxes, ``fences`` how many stand before each barrier.
 
     ``differentiated`` says that gates carry the slopes of their angles. ``spots`` are the plain gates of the device
     outside all definitions and loops whose angles other numbers and inputs could be put into (see skeletons.py), where
@@ -44,6 +45,8 @@ class GateCalls(Places):
     def __init__(self, source: str, limits: Limits) -> None:
         super().__init__(source, limits)
         self.gates: list[Operation] = []
+        self.verbatim: list[tuple[int, int]] = []
+        self.fences: list[int] = []
         self.differentiated = False
         self.notes_spots = False
         self.spots: list[Spot] = []
@@ -85,55 +88,80 @@ class GateCalls(Places):
         self._angles = {}
         known = {} if self.standing else self._plain  # a plain gate known by its text needs no second look
         add = self.gates.append
+        quick = not (self.standing or self.notes_spots or self.differentiated)
+        signatures, places = self._signatures, self._qubit_texts
         for text, name, value, arguments, qubits, at in statement.items:
             gate = known.get(text)
+            if gate is None and quick and value is not None and (labels := places.get(qubits)) is not None:
+                signature = signatures.get(name)
+                if signature is not None and signature.parameters == 1 and signature.qubits == len(labels):
+                    gate = known[text] = Gate(name, labels, (value,))
             if gate is None:
-                if self.notes_spots and (value is not None or arguments is not None):
-                    self._note_spot(name, value, arguments, at)
-                read = self.inputs_read if self.spots and self.spots[-1].formulas is arguments else None
+                angles = value is not None or arguments is not None
+                read = self.inputs_read
+                noted = angles and self.notes_spots and self._note_spot(name, arguments, at)
                 gate = self._flat_gate(text, name, value, arguments, qubits, at)
-                if read is not None:
+                if noted:
                     self.inputs_read = read
                 if gate is None:
                     continue
-                if arguments is None:
+                if arguments is None and not (angles and self.notes_spots):
                     known[text] = gate
             add(gate)
         self._check_room(statement.at)
         if any(self.names.scopes[1:]):
             self._qubit_texts, self._plain = {}, {}
 
-    def _note_spot(self, name: str, value: float | None, arguments: list[s.Expression] | None, at: int) -> None:
+    def _note_spot(self, name: str, arguments: list[s.Expression] | None, at: int) -> bool:
+        """Whether the angles of the gate that comes next are now among the spots."""
         if self._signature(name) is None or any(self.names.scopes[1:]):
-            return
+            return False
         formulas = arguments or []
         if all(type(formula) is s.Literal for formula in formulas):
             self.spots.append(Spot(len(self.gates), at + len(name) + 1, []))
-            return
+            return True
         names = {name for formula in formulas for name in names_in(formula)}
         inputs = set(filter(self.names.is_input, filter(None, names)))
-        if (
-            inputs
-            and all(name in CONSTANTS or name in FUNCTIONS for name in names - inputs)
-            and all(self.names.find(name) is None for name in names - inputs if name)
-        ):
-            self.spots.append(Spot(len(self.gates), at, formulas))
+        others = names - inputs
+        if not inputs or any(name not in CONSTANTS and name not in FUNCTIONS for name in others):
+            return False
+        if any(name is not None and self.names.find(name) is not None for name in others):
+            return False
+        self.spots.append(Spot(len(self.gates), at, formulas))
+        return True
 
     def _flat_gate(
         self, text: str, name: str, value: float | None, arguments: list[s.Expression] | None, qubits: str, at: int
     ) -> Gate | None:
         """The gate, or None where the general way has taken the statement."""
-        labels = self._qubit_texts.get(qubits)
+        labels = self._qubit_texts.get(qubits) or self._flat_labels(qubits)
         signature = self._signature(name)
         if labels is not None and signature is not None and signature.qubits == len(labels) and not self.standing:
-            parameters = (value,) if value is not None else self._angles_of(arguments)
+            parameters = (value,) if value is not None else self._angles_of(arguments) if arguments else ()
             if signature.parameters == len(parameters):
+                if qubits not in self._qubit_texts:
+                    self._qubit_texts[qubits] = labels
+                    self.used.update(labels)
                 return self._gate(name, labels, parameters)
         places = _flat_places(qubits, at + len(text) - len(qubits))
         values: list[s.Expression] = [s.Literal(value, at)] if value is not None else arguments or []
         self.run_gate_call(s.GateCall(name, [], values, places, at))
         self._qubit_texts[qubits] = tuple([self.qubits(place).labels[0] for place in places])
         return None
+
+    def _flat_labels(self, qubits: str) -> tuple[int, ...] | None:
+        """The labels of a text such as ``q[0], q[1]``; None where it takes a closer look."""
+        labels: list[int] = []
+        for part in qubits.split(","):
+            name, _, index = part.strip().partition("[")
+            register = self.names.find(name)
+            if not isinstance(register, Register) or register.single:
+                return None
+            place = int(index[:-1])
+            if place >= len(register.labels):
+                return None
+            labels.append(register.labels[place])
+        return tuple(labels) if len(set(labels)) == len(labels) else None
 
     def _angles_of(self, arguments: list[s.Expression] | None) -> tuple[float, ...]:
         """The values of a flat gate's arguments, worked out once for all gates that share them."""
@@ -230,6 +258,8 @@ class GateCalls(Places):
         """(kind, number of controls or exponent), from the left."""
         chain: list[tuple[str, float]] = []
         for modifier in call.modifiers:
+            if self.limits.modifiers is not None and modifier.kind not in self.limits.modifiers:
+                self.fail(f"The modifier {modifier.kind} is not supported on {self.limits.device_arn}", modifier.at)
             amount: float = 1
             if modifier.kind == "pow":
                 amount = self._exponent(modifier.argument)
@@ -317,6 +347,10 @@ class GateCalls(Places):
         self._suspended -= len(outer)
         return [operation for operation in inner if isinstance(operation, Gate)]
 
+    def run_barrier(self, statement: s.Barrier) -> None:
+        super().run_barrier(statement)
+        self.fences.append(len(self.gates))
+
     def run_unitary(self, statement: s.UnitaryGate) -> None:
         labels = tuple([label for place in statement.operands for label in self.qubits(place).labels])
         if len(statement.matrix) != 1 << len(labels):
@@ -361,7 +395,7 @@ class GateCalls(Places):
                 self._unread = at
 
     @abstractmethod
-    def decide(self, outcome: Outcome, at: int) -> None:
+    def decide(self, outcome: MeasuredBit, at: int) -> None:
         """Decide an outcome, since its qubit is about to be changed."""
 
     def _room(self) -> int:

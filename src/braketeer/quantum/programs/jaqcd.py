@@ -16,16 +16,15 @@ from braketeer.quantum.circuit import Circuit, Gate, Limits, Matrix, Noise, Oper
 from braketeer.quantum.gates import GATES
 from braketeer.quantum.noise import CHANNELS, kraus_noise, noise
 from braketeer.quantum.programs.compiling import assembled
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 from braketeer.quantum.programs.places import AskedFactors, AskedResult
+from braketeer.quantum.programs.pragmas import MOST_MATRIX_QUBITS, OBSERVABLES, OBSERVED
 
 _MOST_LABEL = 10**9
-_MOST_MATRIX_QUBITS = 8
 #: Gates of Braket that JAQCD has no instruction for.
 _NEWER = frozenset({"gphase", "prx", "gpi", "gpi2", "ms", "u"})
 _PAULIS = "multi_qubit_pauli_channel"
 _MARKS = frozenset({"start_verbatim_box", "end_verbatim_box"})
-_OBSERVED = frozenset({"expectation", "variance", "sample"})
 _KINDS = {"statevector": "state_vector", "densitymatrix": "density_matrix"}
 #: The members that hold a channel's probabilities, in the order of OpenQASM's pragma.
 _PROBABILITIES: Mapping[str, tuple[str, ...]] = {
@@ -62,10 +61,13 @@ class _Reader:
         self.used: set[int] = set()
         self.gates: list[Operation] = []
         self.results: list[AskedResult] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[MeasuredBit] = []
+        self.verbatim: list[tuple[int, int]] = []
+        self.fences: list[int] = []
+        self.physical = False
         self._operations = frozenset(name.casefold() for name in limits.operations)
 
-    def bits(self) -> dict[tuple[str, int], int | Outcome]:
+    def bits(self) -> dict[tuple[str, int], int | MeasuredBit]:
         return {}
 
     def float_inputs(self) -> list[str]:
@@ -155,7 +157,7 @@ class _Reader:
         self.used.update(labels or ())
         factors: AskedFactors = []
         states: tuple[str, ...] = ()
-        if kind in _OBSERVED:
+        if kind in OBSERVED:
             factors, labels = _factors(given.get("observable"), labels, what), None
         elif kind == "amplitude":
             states = _states(given.get("states"), what)
@@ -206,8 +208,8 @@ def _matrix(given: Any, what: str) -> Matrix:
     except (TypeError, ValueError, OverflowError):
         raise ProgramError(f"{what}: expected a matrix of [real, imaginary] pairs") from None
     size = len(found) if found.ndim == 3 else 0
-    if found.shape != (size, size, 2) or size < 2 or size & (size - 1) or size > 1 << _MOST_MATRIX_QUBITS:
-        raise ProgramError(f"{what}: a matrix has 2, 4, 8 ... rows and columns for 1 to {_MOST_MATRIX_QUBITS} qubits")
+    if found.shape != (size, size, 2) or size < 2 or size & (size - 1) or size > 1 << MOST_MATRIX_QUBITS:
+        raise ProgramError(f"{what}: a matrix has 2, 4, 8 ... rows and columns for 1 to {MOST_MATRIX_QUBITS} qubits")
     if not np.isfinite(found).all():
         raise ProgramError(f"{what}: numbers must be finite")
     return np.asarray(found[..., 0] + 1j * found[..., 1], dtype=np.complex128)
@@ -225,7 +227,7 @@ def _factors(given: Any, labels: tuple[int, ...] | None, what: str) -> AskedFact
     observables: list[str | Matrix] = []
     for each in given:
         if isinstance(each, str):
-            if each not in tuple("xyzhi"):
+            if each not in OBSERVABLES:
                 raise ProgramError(f"{what}: unknown observable {each[:40]!r}")
             observables.append(each)
             continue

@@ -14,7 +14,7 @@ from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.classical import Type, Unfit, apply, convert, from_input, number, zeros
 from braketeer.quantum.programs.gate_calls import GateCalls
 from braketeer.quantum.programs.names import Register, Subroutine, Variable
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 from braketeer.quantum.programs.slopes import Slope
 
 MOST_STEPS = 300_000
@@ -45,7 +45,8 @@ class Machine(GateCalls):
 
     Without a ``world`` outcomes stay undecided; where one is needed NeedsWorld is raised if the device runs such
     programs, else ProgramError. ``exact`` is for shots = 0: a reset is then a channel, and no outcome can be decided.
-    ``looked`` says that the classical side has used an outcome, ``steps`` how many statements have run.
+    ``looked`` says that the classical side has used an outcome, ``steps`` how many statements have run, ``at`` where
+    the last of them stands.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Machine(GateCalls):
         self._exact = exact
         self._world = world
         self.steps = 0
+        self.at: int | None = None
+        self._in_verbatim = False
         self._returned: Any = None
 
     def run(self, statements: list[s.Statement]) -> None:
@@ -71,9 +74,9 @@ class Machine(GateCalls):
         if self._unread is not None:
             self.fail("A gate on a measured qubit (mid-circuit measurement) that nothing reads", self._unread)
 
-    def bits(self) -> dict[tuple[str, int], int | Outcome]:
+    def bits(self) -> dict[tuple[str, int], int | MeasuredBit]:
         """Every bit of the program's own bit variables, in the order of their declarations, as it ended."""
-        found: dict[tuple[str, int], int | Outcome] = {}
+        found: dict[tuple[str, int], int | MeasuredBit] = {}
         for name, meaning in self.names.globals.items():
             if isinstance(meaning, Variable) and meaning.type.kind == "bit" and meaning.value is not None:
                 value = meaning.value if isinstance(meaning.value, tuple) else (meaning.value,)
@@ -97,8 +100,8 @@ class Machine(GateCalls):
 
     # --- outcomes
 
-    def look(self, outcome: Outcome) -> int:
-        """See :class:`Places`; called by :meth:`Outcome.look`."""
+    def look(self, outcome: MeasuredBit) -> int:
+        """See :class:`Places`; called by :meth:`MeasuredBit.look`."""
         self.looked = True
         if self._world is None:
             if not self.limits.dynamic:
@@ -114,7 +117,7 @@ class Machine(GateCalls):
         except ProgramError as problem:
             raise Unfit(str(problem)) from None
 
-    def decide(self, outcome: Outcome, at: int) -> None:
+    def decide(self, outcome: MeasuredBit, at: int) -> None:
         if self._world is None:
             if not self.limits.dynamic:
                 self.fail(
@@ -166,6 +169,7 @@ class Machine(GateCalls):
 
     def _step(self, at: int) -> None:
         self.steps += 1
+        self.at = at
         if self.steps > MOST_STEPS:
             self.fail(f"The program runs more than {MOST_STEPS} statements", at)
 
@@ -284,7 +288,15 @@ class Machine(GateCalls):
         self.value(expression)
 
     def run_block(self, statement: s.Block) -> s.Jump | None:
-        return self._scoped(statement.body, {})
+        if not statement.verbatim:
+            return self._scoped(statement.body, {})
+        if self._in_verbatim:
+            self.fail("A verbatim box inside a verbatim box", statement.at)
+        first, self._in_verbatim = len(self.gates), True
+        leave = self._scoped(statement.body, {})
+        self._in_verbatim = False
+        self.verbatim.append((first, len(self.gates)))
+        return leave
 
     def _scoped(self, body: list[s.Statement], names: dict[str, Any]) -> s.Jump | None:
         self.names.scopes.append(names)
@@ -366,6 +378,7 @@ class Machine(GateCalls):
                 self.fail(f"{call.name!r} has two arguments of one name", parameter.at)
             arguments[parameter.name] = self._argument(parameter, argument, real)
         labels = [label for meaning in arguments.values() if isinstance(meaning, Register) for label in meaning.labels]
+        self.count_named(len(labels), call.at)
         self.no_repeats(labels, f"The call of {call.name!r}", call.at)
         self.deeper(call.at)
         before = self.names.enter_call("subroutine", arguments)
@@ -399,6 +412,7 @@ class Machine(GateCalls):
         meaning = self.names.find(argument.name) if isinstance(argument, s.Name) else None
         if not isinstance(meaning, Variable) or meaning.type.element is None or meaning.value is None:
             self.fail(f"The argument {parameter.name!r} is an array with values, by name", argument.at)
+        self.inputs_read += meaning.role == "input"
         if parameter.type is None or parameter.type.element is None:
             self.fail("Only arrays are readonly or mutable", parameter.at)
         element = self.type_of(parameter.type.element)

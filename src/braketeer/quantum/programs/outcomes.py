@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Outcome:
+class MeasuredBit:
     """What a measurement of the qubit ``label`` gave. It stands for 0 or 1 in bits and is copied with them.
 
     Until :meth:`look` is called, or something happens to the qubit, nothing is decided: the qubit still holds the
@@ -14,7 +14,7 @@ class Outcome:
 
     __slots__ = ("_decide", "label", "value")
 
-    def __init__(self, label: int, decide: Callable[[Outcome], int]) -> None:
+    def __init__(self, label: int, decide: Callable[[MeasuredBit], int]) -> None:
         self.label = label
         self.value: int | None = None
         self._decide = decide
@@ -25,8 +25,8 @@ class Outcome:
         return self.value
 
     def __repr__(self) -> str:
-        return f"Outcome({self.label}, {self.value})"
+        return f"MeasuredBit({self.label}, {self.value})"
 
 
-def looked(bit: int | Outcome) -> int:
-    return bit.look() if isinstance(bit, Outcome) else bit
+def looked(bit: int | MeasuredBit) -> int:
+    return bit.look() if isinstance(bit, MeasuredBit) else bit

@@ -5,30 +5,19 @@ Grammar: the OpenQASM 3 specification (openqasm.com). What no statement of ours 
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from typing import Any
 
-from braketeer.quantum.circuit import ProgramError
 from braketeer.quantum.programs import syntax as s
-from braketeer.quantum.programs.expressions import KEYWORDS, REFUSED_WORDS, SCALARS, ExpressionReader
+from braketeer.quantum.programs.expressions import KEYWORDS, REFUSED_WORDS, SCALARS
+from braketeer.quantum.programs.flat_gates import FlatReader
 from braketeer.quantum.programs.parameters import ParameterReader
 from braketeer.quantum.programs.pragmas import PragmaReader
-from braketeer.quantum.programs.tokens import Tokens
+from braketeer.quantum.programs.tokens import TOO_DEEP, Tokens
 
 _ASSIGNS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "**=", "&=", "|=", "^=", "<<=", ">>="})
 _MODIFIERS = frozenset({"inv", "pow", "ctrl", "negctrl"})
 _IN_GATES = frozenset({"for", "barrier", "nop", *_MODIFIERS})
-
-# A gate on indexed or physical qubits, as most statements of most programs are. One match takes the place of some ten
-# tokens; what it cannot read is left to the grammar.
-_QUBIT = r"(?:[A-Za-z_]\w*+\[[0-9]{1,6}\]|\$[0-9]{1,6}(?!\w))"
-_FLAT = re.compile(
-    rf"[ \t\r\n]*+(([A-Za-z_]\w*+)(?:\((?:(-?[0-9.][-+0-9.eE]*+)|((?:[^();\"'/]|/(?![/*]))*+))\))?[ \t]++"
-    rf"({_QUBIT}(?:,[ \t]*+{_QUBIT})*+));"
-)
-_NUMBER = re.compile(r"-?[0-9.][-+0-9.eE]*+")
 
 
 def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
@@ -36,7 +25,11 @@ def parse(source: str, *, flat: bool = True) -> list[s.Statement]:
 
     Raises ProgramError with line and column.
     """
-    return _Parser(source, flat).program()
+    parser = _Parser(source, flat)
+    try:
+        return parser.program()
+    except RecursionError:  # where the caller has left little of the stack
+        parser.tokens.fail(TOO_DEEP)
 
 
 class _Parser(ParameterReader):
@@ -45,7 +38,8 @@ class _Parser(ParameterReader):
         self.source = source
         self.flat = flat
         self._in_gate = False
-        self._qubit_texts: set[str] = set()
+        self._verbatim = False  # the next box is
+        self._reader = FlatReader(source)
 
     def program(self) -> list[s.Statement]:
         tokens = self.tokens
@@ -96,48 +90,12 @@ class _Parser(ParameterReader):
         return read(self, at)
 
     def _flat_gates(self) -> s.FlatGates | None:
-        tokens, start = self.tokens, self.tokens.at
-        end, match_flat = start, _FLAT.match
-        items: list[tuple[str, str, float | None, list[s.Expression] | None, str, int]] = []
-        read = self._qubit_texts
-        add = items.append
-        # Nothing between these gates changes a variable, so equal texts are equal angles.
-        formulas: dict[str, list[s.Expression] | None] = {}
-        while match := match_flat(self.source, end):
-            text, name, number, arguments, qubits = match.groups()
-            if name in KEYWORDS or (qubits not in read and not _names_qubits(qubits)):
-                break
-            read.add(qubits)
-            value = None if number is None else _finite(number)
-            parsed = None
-            if value is None and (written := number or arguments) is not None:
-                if written not in formulas:
-                    formulas[written] = self._flat_arguments(written, match.end(2) + 1)
-                parsed = formulas[written]
-                if parsed is None:
-                    break
-            add((text, name, value, parsed, qubits, match.start(2)))
-            end = match.end()
-        if not items:
+        found = self._reader.gates(self.tokens.at)
+        if found is None:
             return None
-        tokens.jump(end)
-        return s.FlatGates(items, start)
-
-    def _flat_arguments(self, text: str, start: int) -> list[s.Expression] | None:
-        """The arguments in brackets that begin at ``start``; None leaves them to the grammar."""
-        if text.isascii() and text.isidentifier() and text not in KEYWORDS:
-            return [s.Name(text, start)]
-        numbers = [_finite(part) if _NUMBER.fullmatch(part) else None for part in map(str.strip, text.split(","))]
-        if None not in numbers:
-            return [s.Literal(value, start) for value in numbers]
-        try:
-            reader = ExpressionReader(Tokens(self.source, start, start + len(text)))
-            found = [reader.expression()]
-            while reader.tokens.take(","):
-                found.append(reader.expression())
-        except ProgramError:
-            return None
-        return found if reader.tokens.kind == "end" else None
+        gates, end = found
+        self.tokens.jump(end)
+        return gates
 
     def _version(self) -> None:
         tokens = self.tokens
@@ -154,13 +112,15 @@ class _Parser(ParameterReader):
         start = tokens.next
         end = self.source.find("\n", start)
         end = len(self.source) if end < 0 else end
-        reader = PragmaReader(Tokens(self.source, start, end))
-        statement = reader.pragma()
+        plain = self._reader.result(start, end) if self.flat else None
+        statement = plain or PragmaReader(Tokens(self.source, start, end)).pragma()
         if isinstance(statement, s.Result) and self.depth:
             tokens.fail("Result types are asked for outside all blocks")
         tokens.jump(end)
-        if statement is None and tokens.text != "box":
-            tokens.unexpected("a box after the verbatim pragma")
+        if statement is None:
+            if tokens.text != "box":
+                tokens.unexpected("a box after the verbatim pragma")
+            self._verbatim = True
         return statement
 
     def _named_statement(self, name: str, at: int) -> s.Statement:
@@ -216,17 +176,18 @@ class _Parser(ParameterReader):
             tokens.unexpected("'='")
         tokens.advance()
         if tokens.text == "measure" and operator == "=":
-            return self._measurement(target)
+            measurement = self._measured(target)
+            tokens.need(";")
+            return measurement
         value = self.expression()
         tokens.need(";")
         return s.Assign(target, operator[:-1], value, target.at)
 
-    def _measurement(self, target: s.Operand | None) -> s.Measure:
-        tokens, at = self.tokens, self.tokens.at
-        tokens.need("measure")
-        source = self.place()
-        tokens.need(";")
-        return s.Measure(source, target, at)
+    def _measured(self, target: s.Operand | None) -> s.Measure:
+        """``measure q`` as a value, for ``target``."""
+        at = self.tokens.at
+        self.tokens.need("measure")
+        return s.Measure(self.place(), target, at)
 
     def _expression_statement(self) -> s.Evaluation:
         at = self.tokens.at
@@ -250,9 +211,7 @@ class _Parser(ParameterReader):
         value: Any = None
         if role in ("var", "const") and tokens.take("="):
             if tokens.text == "measure":
-                place = tokens.at
-                tokens.advance()
-                value = s.Measure(self.place(), s.Operand(name, [], at), place)
+                value = self._measured(s.Operand(name, [], at))
             else:
                 value = self.items() if tokens.text == "{" else self.expression()
         elif role == "const":
@@ -402,7 +361,8 @@ class _Parser(ParameterReader):
     def _box(self, at: int) -> s.Block:
         if self.tokens.text == "[":
             self.tokens.fail("Boxes of a given duration are not supported")
-        return s.Block(self._block(plain=True), at)
+        verbatim, self._verbatim = self._verbatim, False
+        return s.Block(self._block(plain=True), at, verbatim)
 
     def _for(self, at: int) -> s.For:
         tokens = self.tokens
@@ -459,9 +419,7 @@ class _Parser(ParameterReader):
         tokens = self.tokens
         value: s.Expression | s.Measure | None = None
         if tokens.text == "measure":
-            place = tokens.at
-            tokens.advance()
-            value = s.Measure(self.place(), None, place)
+            value = self._measured(None)
         elif tokens.text != ";":
             value = self.expression()
         tokens.need(";")
@@ -470,18 +428,6 @@ class _Parser(ParameterReader):
     def _plain_jump(self, kind: str, at: int) -> s.Jump:
         self.tokens.need(";")
         return s.Jump(kind, None, at)
-
-
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _names_qubits(text: str) -> bool:
-    return all(part.partition("[")[0].strip() not in KEYWORDS for part in text.split(","))
 
 
 _STATEMENTS: dict[str, Callable[[_Parser, int], s.Statement]] = {

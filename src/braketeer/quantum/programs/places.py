@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from braketeer.quantum.circuit import Limits, Matrix
+from braketeer.quantum.circuit import MOST_REGISTER, Limits, Matrix
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.calculator import Calculator
 from braketeer.quantum.programs.names import Register, Variable
-from braketeer.quantum.programs.outcomes import Outcome
+from braketeer.quantum.programs.outcomes import MeasuredBit
 
-MOST_REGISTER = 4096
+#: Qubits named one by one by ranges, sets and arguments of subroutines, each time anew.
+MOST_NAMED = 5_000_000
 _FIRST = s.Literal(0, 0)
 
 #: An observable as asked for: what each factor is, and its labels, None for all.
@@ -35,21 +36,23 @@ class AskedResult:
 
 class Places(Calculator, ABC):
     """Qubits by label. ``used`` are those that something touches, ``outcomes`` the measurements in order, ``standing``
-    those among them whose qubits have not been touched since, ``results`` what the pragmas ask for."""
+    those among them whose qubits have not been touched since, ``results`` what the pragmas ask for; ``physical`` says
+    that the qubits are physical ones (``$0``)."""
 
     def __init__(self, source: str, limits: Limits) -> None:
         super().__init__(source)
         self.limits = limits
         self.results: list[AskedResult] = []
         self.used: set[int] = set()
-        self.outcomes: list[Outcome] = []
-        self.standing: dict[int, Outcome] = {}
+        self.outcomes: list[MeasuredBit] = []
+        self.standing: dict[int, MeasuredBit] = {}
         self._unread: int | None = None
         self._qubit_count = 0
-        self._physical = False
+        self._named = 0
+        self.physical = False
 
     @abstractmethod
-    def look(self, outcome: Outcome) -> int:
+    def look(self, outcome: MeasuredBit) -> int:
         """Decide an outcome because the program's classical side asks for it."""
 
     @abstractmethod
@@ -66,7 +69,7 @@ class Places(Calculator, ABC):
         size = 1 if statement.size is None else self.whole(statement.size)
         if not 1 <= size <= MOST_REGISTER:
             self.fail(f"A register has 1 to {MOST_REGISTER} qubits, not {size}", statement.at)
-        if self._physical:
+        if self.physical:
             self.fail("A program uses either qubit registers or physical qubits", statement.at)
         labels = range(self._qubit_count, self._qubit_count + size)
         self._qubit_count += size
@@ -79,15 +82,15 @@ class Places(Calculator, ABC):
             register = self.qubits(part)
             labels += register.labels
             single = register.single and len(statement.parts) == 1
-        if len(labels) > MOST_REGISTER:
-            self.fail(f"An alias has at most {MOST_REGISTER} qubits", statement.at)
+            if len(labels) > MOST_REGISTER:
+                self.fail(f"An alias has at most {MOST_REGISTER} qubits", statement.at)
         self.no_repeats(labels, f"The alias {statement.name!r}", statement.at)
         self.declare(statement.name, Register(tuple(labels), single), statement.at)
 
     def qubits(self, place: s.Place) -> Register:
         """The qubits that a place names."""
         if isinstance(place, s.Physical):
-            self._physical = True
+            self.physical = True
             if self._qubit_count:
                 self.fail("A program uses either qubit registers or physical qubits", place.at)
             return Register((place.label,), single=True)
@@ -122,10 +125,19 @@ class Places(Calculator, ABC):
             self.fail(f"{place.name!r} is a single qubit and has no index", place.at)
         if len(bracket) != 1:
             self.fail("Qubit registers have one index", place.at)
+        if type(bracket[0]) is s.Literal and type(bracket[0].value) is int:  # the usual one
+            label = register.labels[self.place_in(bracket[0].value, len(register.labels), place.at)]
+            return Register((label,), single=True)
         indexes = self.indexes(bracket[0], len(register.labels), place.at)
         if isinstance(indexes, int):
             return Register((register.labels[indexes],), single=True)
+        self.count_named(len(indexes), place.at)
         return Register(tuple([register.labels[index] for index in indexes]))
+
+    def count_named(self, count: int, at: int) -> None:
+        self._named += count
+        if self._named > MOST_NAMED:
+            self.fail(f"Ranges and arguments of the program name more than {MOST_NAMED} qubits", at)
 
     def no_repeats(self, labels: list[int] | tuple[int, ...], what: str, at: int) -> None:
         if len(set(labels)) != len(labels):
@@ -136,20 +148,20 @@ class Places(Calculator, ABC):
         if statement.target is not None:
             self._keep(statement.target, outcomes, statement.at)
 
-    def measured(self, statement: s.Measure) -> list[Outcome]:
+    def measured(self, statement: s.Measure) -> list[MeasuredBit]:
         """Measure; an outcome for each qubit."""
         labels = self.qubits(statement.source).labels
         self.used.update(labels)
         for label in labels:
             if label in self.standing:
                 self.fail("The qubit is measured twice and nothing happens to it in between", statement.at)
-            self.standing[label] = Outcome(label, self.look)
+            self.standing[label] = MeasuredBit(label, self.look)
         outcomes = [self.standing[label] for label in labels]
         self.outcomes += outcomes
         self._unread = None
         return outcomes
 
-    def _keep(self, target: s.Operand, outcomes: list[Outcome], at: int) -> None:
+    def _keep(self, target: s.Operand, outcomes: list[MeasuredBit], at: int) -> None:
         """Put the outcomes of a measurement into bits."""
         variable = self.variable(target)
         if variable.type.kind != "bit":

@@ -10,12 +10,12 @@ import math
 import numpy as np
 
 from braketeer.quantum.circuit import Matrix
-from braketeer.quantum.noise import CHANNELS
+from braketeer.quantum.noise import CHANNELS, JAQCD_CHANNELS
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.expressions import ExpressionReader
 
-_OBSERVABLES = frozenset("xyzhi")
-_OBSERVED = frozenset({"expectation", "variance", "sample"})
+OBSERVABLES = frozenset("xyzhi")
+OBSERVED = frozenset({"expectation", "variance", "sample"})
 _ON_QUBITS = frozenset({"probability", "density_matrix"})
 _MOST_OPERATORS = 256
 _MOST_TERMS = 10_000
@@ -59,7 +59,7 @@ class PragmaReader(ExpressionReader):
             return s.Result(kind, self.places(), [], (), at)
         if kind == "amplitude":
             return s.Result(kind, None, [], self._states(), at)
-        if kind in _OBSERVED:
+        if kind in OBSERVED:
             return s.Result(kind, None, self._factors(), (), at)
         if kind == "adjoint_gradient":
             return self._adjoint_gradient(at)
@@ -131,7 +131,7 @@ class PragmaReader(ExpressionReader):
             if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
                 tokens.fail("The matrix of an observable must be Hermitian", at)
             return s.Factor(matrix, self._targets(), at)
-        if name not in _OBSERVABLES:
+        if name not in OBSERVABLES:
             tokens.fail(f"Unknown observable {name[:40]!r}", at)
         if tokens.kind == "end" or tokens.take("all"):
             return s.Factor(name, None, at)
@@ -163,6 +163,8 @@ class PragmaReader(ExpressionReader):
                     tokens.fail(f"A channel has at most {_MOST_OPERATORS} Kraus operators")
             tokens.need(")")
             return s.Noise(name, [], matrices, self.places(), at)
+        if name in JAQCD_CHANNELS:
+            tokens.fail(f"The noise {name} has no pragma: only JAQCD programs have it", at)
         if name not in CHANNELS:
             tokens.fail(f"Unknown noise channel {name[:40]!r}", at)
         tokens.need("(")

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from itertools import chain
 from math import isfinite
 from threading import Lock
 from typing import Any
 
-from braketeer.quantum.circuit import Circuit, Gate, Limits, Operation, ProgramError
+import orjson
+
+from braketeer.quantum.circuit import Circuit, Limits, ProgramError, Rebound
 from braketeer.quantum.programs import syntax as s
 from braketeer.quantum.programs.calculator import Calculator
 from braketeer.quantum.programs.classical import Type, Unfit, finite, from_input, number
@@ -29,22 +32,36 @@ _NUMBERS = re.compile(r"\((-?[0-9.][0-9.eE+-]*+(?:,[ \t]*+-?[0-9.][0-9.eE+-]*+)*
 _MOST_KEPT = 64
 _MOST_OPERATIONS = 20_000
 _LONGEST = 128 * 2**10
+_TAKEN_OUT = "(#)"
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """``key`` is the text without its numbers, ``numbers`` what was taken out: one text for each gate."""
+    """``key`` is the text without its numbers, ``numbers`` what was taken out: one text for each gate. ``commas`` is
+    how many commas each has, nothing where none has any."""
 
     key: str
     numbers: list[str]
+    commas: tuple[int, ...]
 
     @classmethod
     def of(cls, source: str) -> Skeleton | None:
-        """None for a text so long that it is not worth keeping."""
-        if len(source) > _LONGEST:
+        """None for a text so long that it is not worth keeping, or one that has the mark of a number itself."""
+        if len(source) > _LONGEST or _TAKEN_OUT in source:
             return None
         parts = _NUMBERS.split(source)
-        return cls("(#)".join(parts[::2]), parts[1::2])
+        numbers = parts[1::2]
+        commas = tuple([text.count(",") for text in numbers]) if "," in " ".join(numbers) else ()
+        return cls(_TAKEN_OUT.join(parts[::2]), numbers, commas)
+
+    def angles(self) -> Iterable[tuple[float, ...]]:
+        """Those of each gate. Raises ValueError where a text is no number."""
+        if self.commas:
+            return [tuple(map(float, text.split(","))) for text in self.numbers]
+        try:
+            return zip(map(float, orjson.loads(f"[{','.join(self.numbers)}]")), strict=True)
+        except orjson.JSONDecodeError:  # such as .5, which is no number in JSON
+            return zip(map(float, self.numbers), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,49 +77,53 @@ class _Angle:
         plain = all(kind is not None and kind.kind == "float" for kind in types)
         return cls(formula, arithmetic(formula) if plain else None)
 
-    def value(self, values: Mapping[str, Any], calculator: Calculator) -> float:
-        if self.quick is None:
-            return finite(number(calculator.value(self.formula)))
-        value = float(self.quick(values))
-        if not isfinite(value):
-            raise ValueError(value)
-        return value
-
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A compiled circuit and the gates to change in it, as (operation, name, targets): ``numbers`` take the one of the
-    skeleton's numbers that comes first, ``formulas`` the one of ``angles`` that comes last. ``bound`` are the inputs it
-    holds for, by their texts, where something else than a formula has read one."""
+    """A compiled circuit and the places of the operations to change in it: ``numbers`` has one for each of the
+    skeleton's numbers, ``formulas`` pairs of a place and the one of ``angles`` that goes there. ``bound`` are the
+    inputs it holds for, by their texts, where something else than a formula has read one."""
 
     circuit: Circuit
-    numbers: list[tuple[int, int, str, tuple[int, ...]]]
-    formulas: list[tuple[int, str, tuple[int, ...], int]]
+    numbers: list[int]
+    formulas: list[tuple[int, int]]
     angles: list[list[_Angle]]
     inputs: list[tuple[str, Type]]
     bound: dict[str, str] | None
+    known: dict[str, Any] = field(default_factory=dict)
 
-    def bind(self, numbers: list[str], inputs: Mapping[str, Any]) -> Circuit | None:
+    def bind(self, skeleton: Skeleton, inputs: Mapping[str, Any]) -> Circuit | None:
         """A new circuit; None where numbers or inputs are not what they should be, which a full reading explains."""
         if self.bound is not None and self.bound != {name: repr(inputs.get(name)) for name in self.bound}:
             return None
-        operations: list[Operation] = list(self.circuit.operations)
         try:
-            for which, place, name, targets in self.numbers:
-                text = numbers[which]
-                angles = tuple(map(float, text.split(","))) if "," in text else (float(text),)
-                if not all(map(isfinite, angles)):
-                    return None
-                operations[place] = Gate(name, targets, angles)
-            if self.bound is None:
-                values = {name: from_input(inputs[name], wanted) for name, wanted in self.inputs}
-                calculator = _calculator(self.inputs, values)
-                worked = [tuple([angle.value(values, calculator) for angle in angles]) for angles in self.angles]
-                for place, name, targets, which in self.formulas:
-                    operations[place] = Gate(name, targets, worked[which])
-        except (ValueError, KeyError, ZeroDivisionError, Unfit, ProgramError):
+            bound = dict(zip(self.numbers, skeleton.angles(), strict=True))
+            if not all(map(isfinite, chain.from_iterable(bound.values()))):
+                return None
+            if self.bound is None and self.inputs:
+                worked = self._worked({name: from_input(inputs[name], wanted) for name, wanted in self.inputs})
+                bound |= {place: worked[which] for place, which in self.formulas}
+        except (ValueError, KeyError, ArithmeticError, Unfit, ProgramError):
             return None
-        return replace(self.circuit, operations=operations)
+        return replace(self.circuit, operations=Rebound(self.circuit.operations, bound, self.known))
+
+    def _worked(self, values: Mapping[str, Any]) -> list[tuple[float, ...]]:
+        """The value of each of ``angles``. Raises what works them out."""
+        calculator: Calculator | None = None
+        worked: list[tuple[float, ...]] = []
+        for angles in self.angles:
+            found: list[float] = []
+            for angle in angles:
+                if angle.quick is not None:
+                    value = float(angle.quick(values))
+                    if not isfinite(value):
+                        raise ValueError(value)
+                else:
+                    calculator = calculator or _calculator(self.inputs, values)
+                    value = finite(number(calculator.value(angle.formula)))
+                found.append(value)
+            worked.append(tuple(found))
+        return worked
 
 
 class _Mark(Enum):
@@ -129,9 +150,7 @@ class Skeletons:
         with self._turn:
             if key in self._kept:
                 return self._kept[key] is not _Mark.NEVER
-            self._kept[key] = _Mark.ONCE
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._put(key, _Mark.ONCE)
         return False
 
     def bound(self, skeleton: Skeleton, inputs: Mapping[str, Any], limits: Limits, exact: bool) -> Circuit | None:
@@ -141,33 +160,32 @@ class Skeletons:
             template = self._kept.get(key)
             if template is not None:
                 self._kept.move_to_end(key)
-        return template.bind(skeleton.numbers, inputs) if isinstance(template, _Template) else None
+        return template.bind(skeleton, inputs) if isinstance(template, _Template) else None
 
     def keep(self, skeleton: Skeleton, machine: Machine, circuit: Circuit, limits: Limits, exact: bool) -> None:
         """Remember what a machine has made of a program, if it can be bound again."""
         template = _template(skeleton, machine, circuit)
         with self._turn:
-            self._kept[_key(skeleton, limits, exact)] = _Mark.NEVER if template is None else template
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._put(_key(skeleton, limits, exact), _Mark.NEVER if template is None else template)
+
+    def _put(self, key: _Key, found: _Template | _Mark) -> None:
+        self._kept[key] = found
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
 
 
 _Key = tuple[str, tuple[int, ...], Limits, bool]
 
 
 def _key(skeleton: Skeleton, limits: Limits, exact: bool) -> _Key:
-    return skeleton.key, tuple([text.count(",") for text in skeleton.numbers]), limits, exact
+    return skeleton.key, skeleton.commas, limits, exact
 
 
 def _template(skeleton: Skeleton, machine: Machine, circuit: Circuit) -> _Template | None:
     if machine.differentiated or len(circuit.operations) > _MOST_OPERATIONS:
         return None
     starts = {match.start(1): which for which, match in enumerate(_NUMBERS.finditer(machine.source))}
-    numbers = [
-        (starts[spot.at], *_gate(circuit, spot.operation))
-        for spot in machine.spots
-        if spot.at in starts and not spot.formulas
-    ]
+    numbers = {starts[spot.at]: spot.operation for spot in machine.spots if spot.at in starts and not spot.formulas}
     if len(numbers) != len(starts):
         return None
     inputs = [
@@ -179,15 +197,15 @@ def _template(skeleton: Skeleton, machine: Machine, circuit: Circuit) -> _Templa
     types = dict(inputs)
     places: dict[int, int] = {}
     angles: list[list[_Angle]] = []
-    formulas: list[tuple[int, str, tuple[int, ...], int]] = []
+    formulas: list[tuple[int, int]] = []
     for spot in machine.spots:
         if not spot.formulas:
             continue
         if id(spot.formulas) not in places:
             places[id(spot.formulas)] = len(angles)
             angles.append([_Angle.of(formula, types) for formula in spot.formulas])
-        formulas.append((*_gate(circuit, spot.operation), places[id(spot.formulas)]))
-    return _Template(circuit, numbers, formulas, angles, inputs, bound)
+        formulas.append((spot.operation, places[id(spot.formulas)]))
+    return _Template(circuit, [numbers[which] for which in range(len(starts))], formulas, angles, inputs, bound)
 
 
 def _calculator(inputs: list[tuple[str, Type]], values: Mapping[str, Any]) -> Calculator:
@@ -195,7 +213,3 @@ def _calculator(inputs: list[tuple[str, Type]], values: Mapping[str, Any]) -> Ca
     for name, wanted in inputs:
         calculator.names.declare(name, Variable(wanted, values[name], "input"))
     return calculator
-
-
-def _gate(circuit: Circuit, place: int) -> tuple[int, str, tuple[int, ...]]:
-    return place, circuit.operations[place].name, circuit.operations[place].targets

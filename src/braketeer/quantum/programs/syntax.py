@@ -282,8 +282,11 @@ class Switch:
 
 @dataclass(slots=True)
 class Block:
+    """``verbatim`` is a box behind Braket's verbatim pragma."""
+
     body: list[Any]
     at: int
+    verbatim: bool = False
 
 
 @dataclass(slots=True)

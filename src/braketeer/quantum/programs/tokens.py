@@ -7,8 +7,10 @@ from typing import NoReturn
 
 from braketeer.quantum.circuit import ProgramError
 
-#: Nesting of brackets, blocks, operators and calls.
-MOST_NESTING = 200
+#: Nesting of brackets, blocks, operators and calls: as deep as Python goes, by seven frames a level.
+MOST_NESTING = 120
+
+TOO_DEEP = "The program is nested too deeply"
 
 _SKIP = r"(?:[ \t\r\n\f\v]++|//[^\n]*+|/\*(?s:.*?)\*/)*+"
 _TOKEN = re.compile(
@@ -30,7 +32,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _GLUED = re.compile(r"[0-9]\w")
-_LITERAL_DIGITS = 1_000
+LITERAL_DIGITS = 1_000
 
 
 class Tokens:
@@ -96,8 +98,8 @@ class Tokens:
         raise fault(self.source, message, self.at if at is None else at)
 
     def _check_number(self) -> None:
-        if len(self.text) > _LITERAL_DIGITS:
-            self.fail(f"A number of more than {_LITERAL_DIGITS} characters")
+        if len(self.text) > LITERAL_DIGITS:
+            self.fail(f"A number of more than {LITERAL_DIGITS} characters")
         glued = _GLUED.match(self.source, self.next - 1, self.end) and not self.source.startswith("im", self.next)
         if glued or self.text.endswith("_") or "__" in self.text:
             self.fail(f"Malformed number {self.source[self.at : self.next + 1]!r}")

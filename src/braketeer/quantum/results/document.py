@@ -38,11 +38,13 @@ def result_document(
     measured_qubits: Sequence[int] = (),
     measurements: NDArray[np.uint8] | None = None,
     outputs: Sequence[dict[str, Any]] | None = None,
+    machine: dict[str, Any] | None = None,
 ) -> bytes:
     """The document as JSON. The action stands in it as it was given (see check_action_text).
 
     ``measurements`` has shape (shots, len(measured_qubits)) and is absent with shots = 0.
-    ``outputs`` are the output variables of each shot, where the program declares some.
+    ``outputs`` are the output variables of each shot, where the program declares some. ``machine`` is what a QPU adds
+    to ``additionalMetadata``; a simulator adds its own.
     """
     document: dict[str, Any] = {"braketSchemaHeader": header("gate_model_task_result")}
     if measurements is not None:
@@ -52,7 +54,17 @@ def result_document(
         document["measuredQubits"] = list(measured_qubits)
     if outputs:
         document["outputs"] = outputs
-    document["taskMetadata"] = {
+    document["taskMetadata"] = task_metadata(facts)
+    document["additionalMetadata"] = {
+        "action": orjson.Fragment(facts.action),
+        **(simulator(facts) if machine is None else machine),
+    }
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def task_metadata(facts: TaskFacts) -> dict[str, Any]:
+    """``taskMetadata``, the same in the documents of all kinds of tasks that are one program."""
+    return {
         "braketSchemaHeader": header("task_metadata"),
         "id": facts.task_arn,
         "shots": facts.shots,
@@ -62,14 +74,25 @@ def result_document(
         "endedAt": timestamp(facts.ended_at_ms),
         "status": "COMPLETED",
     }
-    document["additionalMetadata"] = {
-        "action": orjson.Fragment(facts.action),
+
+
+def simulator(facts: TaskFacts) -> dict[str, Any]:
+    """What a simulator adds to ``additionalMetadata``; the SDK's Tracker goes by it."""
+    return {
         "simulatorMetadata": {
             "braketSchemaHeader": header("simulator_metadata"),
             "executionDuration": facts.execution_ms,
-        },
+        }
     }
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def qpu(maker: str, compiled: str | None) -> dict[str, Any]:
+    """What a QPU adds: the program it has run, where its maker's class has a member for that (IonQ's has none)."""
+    if maker == "ionq":
+        return {"ionqMetadata": {"braketSchemaHeader": header("ionq_metadata")}}
+    if compiled is None:
+        return {}
+    return {f"{maker}Metadata": {"braketSchemaHeader": header(f"{maker}_metadata"), "compiledProgram": compiled}}
 
 
 def check_action_text(action: str) -> None:

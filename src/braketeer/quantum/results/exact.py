@@ -11,17 +11,17 @@ import numpy as np
 from braketeer.quantum.circuit import Circuit, Matrix, Observable, ProgramError, ResultType
 from braketeer.quantum.engines.amplitudes import State, apply, pieces, targets_first
 from braketeer.quantum.engines.density import Density
+from braketeer.quantum.observables import check_observable, factor_matrix, is_identity, pauli_word
 from braketeer.quantum.results import mixed
-from braketeer.quantum.results.observables import check_observable, factor_matrix
 from braketeer.quantum.results.paulis import pauli_expectations
 from braketeer.quantum.results.probabilities import probabilities
 
-_PAULIS = frozenset("ixyz")
 _MEASURED = ("expectation", "variance")
 #: Of a result: 4^12 numbers are half a gigabyte of JSON.
 LARGEST_DENSITY_QUBITS = 12
-#: The state is read in pieces of at most this many amplitudes (256 KiB) where the targets allow.
-_PIECE = 1 << 14
+#: The state is read in pieces of at most this many amplitudes (128 KiB) where the targets allow: BLAS wakes its threads
+#: for longer products, which takes longer than they.
+_PIECE = 1 << 13
 
 
 def exact_values(circuit: Circuit, state: State | Density) -> list[Any]:
@@ -74,7 +74,9 @@ def moments(state: State | Density, observables: Sequence[Observable]) -> list[t
         check_observable(observable, len(state).bit_length() - 1)
     if state.ndim == 2:
         return [mixed.moments(state, observable) for observable in observables]
-    words = {number: word for number, observable in enumerate(observables) if (word := _word(observable)) is not None}
+    words = {
+        number: word for number, observable in enumerate(observables) if (word := pauli_word(observable)) is not None
+    }
     means = dict(zip(words, pauli_expectations(state, list(words.values())), strict=True))
     return [
         (means[number], 1.0) if number in means else _general_moments(state, observable)
@@ -82,17 +84,10 @@ def moments(state: State | Density, observables: Sequence[Observable]) -> list[t
     ]
 
 
-def _word(observable: Observable) -> list[tuple[str, int]] | None:
-    """The letters of a product of Pauli letters; None for other observables."""
-    if not all(isinstance(name, str) and name in _PAULIS for name, _ in observable.factors):
-        return None
-    return [(str(name), targets[0]) for name, targets in observable.factors]
-
-
 def _general_moments(state: State, observable: Observable) -> tuple[float, float]:
     """By applying O to pieces of the state that hold its targets whole."""
     factors: list[tuple[Matrix, tuple[int, ...]]] = [
-        (factor_matrix(name), targets) for name, targets in observable.factors if not _is_identity(name)
+        (factor_matrix(name), targets) for name, targets in observable.factors if not is_identity(name)
     ]
     touched = [target for _, targets in factors for target in targets]
     place = {target: position for position, target in enumerate(touched)}
@@ -105,10 +100,6 @@ def _general_moments(state: State, observable: Observable) -> tuple[float, float
         mean += float(np.vdot(before, after).real)
         square += float(np.vdot(after, after).real)
     return mean, square
-
-
-def _is_identity(name: str | Matrix) -> bool:
-    return isinstance(name, str) and name == "i"
 
 
 def _density_matrix(state: State | Density, targets: tuple[int, ...] | None) -> Any:
@@ -140,9 +131,8 @@ def states_needed(result: ResultType) -> int:
     """How many arrays of the state's size reading ``result`` holds at its peak, the state itself included."""
     if result.observable is None or result.targets is None:
         return 1
-    touched = sum(len(targets) for name, targets in result.observable.factors if not _is_identity(name))
-    pauli = all(isinstance(name, str) and name in _PAULIS for name, _ in result.observable.factors)
-    return 1 if pauli or 1 << touched <= _PIECE else 4
+    touched = sum(len(targets) for name, targets in result.observable.factors if not is_identity(name))
+    return 1 if pauli_word(result.observable) is not None or 1 << touched <= _PIECE else 4
 
 
 def values_wanted(circuit: Circuit) -> int:

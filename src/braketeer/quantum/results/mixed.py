@@ -10,7 +10,7 @@ import numpy as np
 from braketeer.quantum.circuit import Matrix, Observable
 from braketeer.quantum.engines.amplitudes import Index, apply
 from braketeer.quantum.engines.density import Density
-from braketeer.quantum.results.observables import factor_matrix
+from braketeer.quantum.observables import factor_matrix, is_identity, pauli_word
 from braketeer.quantum.results.paulis import masks, parity_signs
 from braketeer.quantum.results.probabilities import Probabilities
 
@@ -28,12 +28,13 @@ def populations(density: Density, targets: Sequence[int] | None = None) -> Proba
 
 def moments(density: Density, observable: Observable) -> tuple[float, float]:
     """<O> and <O^2> of an observable that fits."""
-    if all(isinstance(name, str) and name in "ixyz" for name, _ in observable.factors):
-        return _pauli_expectation(density, [(str(name), targets[0]) for name, targets in observable.factors]), 1.0
+    word = pauli_word(observable)
+    if word is not None:
+        return _pauli_expectation(density, word), 1.0
     factors: list[tuple[Matrix, tuple[int, ...]]] = []
     touched: list[int] = []
     for factor, targets in observable.factors:
-        if not (isinstance(factor, str) and factor == "i"):
+        if not is_identity(factor):
             factors.append((factor_matrix(factor), tuple(range(len(touched), len(touched) + len(targets)))))
             touched += targets
     part = reduced(density, touched)

@@ -1,7 +1,8 @@
 """Expectations of products of Pauli letters in a state, many at once, without a temporary of the state's size.
 
-Products of z and i are read together from the probabilities of the qubits they touch. Of the others those that flip the
-same bits share the reading of the amplitudes and their partners.
+Products of z and i are read together from the probabilities of the qubits they touch. Others are inner products of
+the state with itself, some of its axes reversed (``results/overlaps.py``). Those that leave no run of qubits free for
+that are read row by row, together where they flip the same bits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.engines.amplitudes import State
+from braketeer.quantum.results.overlaps import overlap_sums, reading
 from braketeer.quantum.results.probabilities import Probabilities, probabilities
+from braketeer.quantum.results.small_states import LARGEST_SMALL, small_expectations
 
 #: A product: (letter in ``ixyz``, qubit), at most one letter a qubit.
 Word: TypeAlias = Sequence[tuple[str, int]]
@@ -29,12 +32,17 @@ _MOST_TOGETHER = 20
 def pauli_expectations(state: State, words: Sequence[Word]) -> list[float]:
     """<state| P |state> for each product P."""
     qubits = state.size.bit_length() - 1
+    if state.size <= LARGEST_SMALL:
+        return small_expectations(state, [masks(word, qubits) for word in words])
     found = [0.0] * len(words)
     flipping: dict[int, list[tuple[int, int, complex]]] = {}
     diagonal: list[tuple[int, int]] = []
+    narrow = []
     for number, word in enumerate(words):
         x, z, unit = masks(word, qubits)
-        if x:
+        if x and (read := reading(x, z, qubits)) is not None:
+            narrow.append((number, unit, read))
+        elif x:
             flipping.setdefault(x, []).append((number, z, unit))
         else:
             diagonal.append((number, z))
@@ -42,6 +50,9 @@ def pauli_expectations(state: State, words: Sequence[Word]) -> list[float]:
         table = probabilities(state, [qubit for qubit in range(qubits) if union >> (qubits - 1 - qubit) & 1])
         for number, z in together:
             found[number] = _signed_sum(table, _compressed(z, union))
+    sums = overlap_sums(state, [read for _, _, read in narrow])
+    for (number, unit, _), total in zip(narrow, sums, strict=True):
+        found[number] = 2 * (unit * total).real
     rows = state.reshape(-1, 1 << min(qubits, _ROW_QUBITS))
     for x, terms in flipping.items():
         values = _flipping(rows, x, [(z, unit) for _, z, unit in terms])

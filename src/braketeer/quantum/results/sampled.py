@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Observable, ProgramError, ResultType
-from braketeer.quantum.results.observables import eigenvalues
+from braketeer.quantum.observables import eigenvalues
 
 #: Values of so many qubits are counted together, where there are thousands of qubits.
 _MOST_TOGETHER = 24

@@ -12,14 +12,15 @@ from typing import Any
 import orjson
 
 from braketeer.quantum.circuit import ProgramError
-from braketeer.quantum.evaluation import Evaluated
 from braketeer.quantum.results.document import (
     TaskFacts,
     device_parameters_of,
     header,
     measurements_json,
+    simulator,
     timestamp,
 )
+from braketeer.quantum.results.evaluated import Evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,18 @@ class ProgramOutcome:
     executables: Sequence[Evaluated | ProgramError]
 
 
-def set_document(facts: TaskFacts, outcomes: Sequence[ProgramOutcome], shots: int) -> bytes:
-    """The document as JSON; ``shots`` are those of one executable, those of ``facts`` all that were asked for."""
+def set_document(
+    facts: TaskFacts, outcomes: Sequence[ProgramOutcome], shots: int, machine: dict[str, Any] | None = None
+) -> bytes:
+    """The document as JSON; ``shots`` are those of one executable, those of ``facts`` all that were asked for.
+
+    ``machine`` is what a QPU adds to ``additionalMetadata``; a simulator adds its own.
+    """
     failed = sum(isinstance(each, ProgramError) for outcome in outcomes for each in outcome.executables)
     count = sum(len(outcome.executables) for outcome in outcomes)
     document = {
         "braketSchemaHeader": header("program_set_task_result"),
-        "programResults": [_program_result(outcome, facts) for outcome in outcomes],
+        "programResults": [_program_result(outcome, facts, machine) for outcome in outcomes],
         "taskMetadata": {
             "braketSchemaHeader": header("program_set_task_metadata"),
             "id": facts.task_arn,
@@ -61,17 +67,12 @@ def set_document(facts: TaskFacts, outcomes: Sequence[ProgramOutcome], shots: in
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _program_result(outcome: ProgramOutcome, facts: TaskFacts) -> dict[str, Any]:
+def _program_result(outcome: ProgramOutcome, facts: TaskFacts, machine: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "braketSchemaHeader": header("program_result"),
         "executableResults": [_executable_result(row, each) for row, each in enumerate(outcome.executables)],
         "source": outcome.program,
-        "additionalMetadata": {
-            "simulatorMetadata": {
-                "braketSchemaHeader": header("simulator_metadata"),
-                "executionDuration": facts.execution_ms,
-            },
-        },
+        "additionalMetadata": simulator(facts) if machine is None else machine,
     }
 
 

@@ -45,7 +45,7 @@ class Devices:
         state, queues = await self._database.read(look)
         return {
             **_summary(device, state),
-            "deviceCapabilities": device.capabilities,
+            "deviceCapabilities": device.capabilities_with(None if state is None else state.recorded_windows),
             "deviceQueueInfo": queues,
         }
 
@@ -91,7 +91,7 @@ def _summary(device: Device, state: devices.DeviceState | None) -> dict[str, Any
         "deviceName": device.name,
         "providerName": device.provider,
         "deviceType": device.type.value,
-        "deviceStatus": state.status if state is not None else device.default_status.value,
+        "deviceStatus": devices.effective_status(state, device.default_status),
     }
 
 

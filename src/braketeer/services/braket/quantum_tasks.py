@@ -25,10 +25,10 @@ from braketeer.domain.lifecycles import TASK_FINISHED, TaskStatus
 from braketeer.domain.queue import TASK_POSITION_CAP, Priority, capped
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.quantum import Prepared
-from braketeer.quantum.circuit import Limits
+from braketeer.quantum.circuit import PROGRAM_SET, Limits
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, jobs, quotas, search, spending_limits, standing, tags, topics
+from braketeer.store import added_devices, client_tokens, jobs, quotas, search, spending_limits, standing, tags, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import quantum_tasks
@@ -44,12 +44,18 @@ class Programs(Protocol):
         """What a program of the account needs, however long it takes to read."""
 
 
+class Driven(Protocol):
+    """The look at a task for a device that has a driver."""
+
+    async def check(self, device: Device, action: str, shots: int, device_parameters: str) -> Prepared:
+        """What the task holds; ValidationException where the driver refuses it."""
+
+
 # GetQuantumTask waits a little for a task that is about to end, so that the first poll of a client finds it done.
 HOLD_SECONDS = 0.2
 HOLD_YOUNGER_THAN_MS = 2000
 MOST_HELD = 200
 
-_PROGRAM_SET = "braket.ir.openqasm.program_set"
 _CREATE_MEMBERS = frozenset(
     {
         "clientToken",
@@ -85,12 +91,19 @@ class QuantumTasks:
     """The five things a client does with a quantum task, on rows; the work itself is done elsewhere."""
 
     def __init__(
-        self, database: Database, catalogue: Catalogue, clock: Clock, programs: Programs, page_key: bytes
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        clock: Clock,
+        programs: Programs,
+        driven: Driven,
+        page_key: bytes,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._clock = clock
         self._programs = programs
+        self._driven = driven
         self._page_key = page_key
         self._held = 0
 
@@ -113,8 +126,7 @@ class QuantumTasks:
                 return {"quantumTaskArn": known}
             if judged is not None:
                 raise judged
-            action, shots = request["action"], request["shots"]
-            judged = _fitting(device, await self._programs.check(caller.account, action, _limits(device), shots))
+            judged = await self._judge_at_length(caller, device, request)
         prepared = judged
         task_id = fresh_uuid()
         arn = arns.quantum_task(caller.region, caller.account, task_id)
@@ -126,6 +138,8 @@ class QuantumTasks:
                 return made
             stands = standing.of(connection, caller.account, device.arn, request["outputS3Bucket"])
             job_id = self._require(connection, caller, device, request, stands)
+            if device.added is not None and not added_devices.hold(connection, device.arn):
+                raise ValidationException(f"The device {device.arn} does not exist")  # any more
             quotas.require_task(connection, caller.account, stands.quotas)
             row = {
                 "id": task_id,
@@ -237,13 +251,23 @@ class QuantumTasks:
             return ValidationException(
                 f"Shot count should be between {low} and {high} on {device.arn}, but found {request['shots']}."
             )
+        if device.added is not None:
+            return None
         if device.limits is None or not device.computes:
             return DeviceOfflineException(f"The device {device.arn} is not computed by this version")
         try:
-            prepared = self._programs.check_at_once(request["action"], device.limits, request["shots"])
+            device.check_parameters(request.get("deviceParameters"), request["shots"])
+            prepared = self._programs.check_at_once(request["action"], _limits(device, request), request["shots"])
             return None if prepared is None else _fitting(device, prepared)
         except ValidationException as refusal:
             return refusal
+
+    async def _judge_at_length(self, caller: Caller, device: Device, request: dict[str, Any]) -> Prepared:
+        """What the program needs, as its device's driver says, or a worker that reads it."""
+        action, shots = request["action"], request["shots"]
+        if device.added is not None:
+            return await self._driven.check(device, action, shots, request.get("deviceParameters", "{}"))
+        return _fitting(device, await self._programs.check(caller.account, action, _limits(device, request), shots))
 
     def _look(self, connection: Connection, caller: Caller, request: dict[str, Any], request_hash: str) -> str | None:
         """The task that the client token has made already, if any; raises what the rows refuse."""
@@ -308,10 +332,11 @@ class QuantumTasks:
 _Found = tuple[Mapping[str, Any], dict[str, str], int, str | None]
 
 
-def _limits(device: Device) -> Limits:
-    if device.limits is None:
+def _limits(device: Device, request: Mapping[str, Any]) -> Limits:
+    limits = device.limits_with(request.get("deviceParameters"))
+    if limits is None:
         raise LookupError(f"{device.arn} takes no programs")
-    return device.limits
+    return limits
 
 
 def _fitting(device: Device, prepared: Prepared) -> Prepared:
@@ -327,7 +352,7 @@ def _fitting(device: Device, prepared: Prepared) -> Prepared:
 def _is_program_set(action: str) -> bool:
     """Whether the shots are shared by many programs: how many there may be is then for the look at them to say."""
     try:
-        return bool(orjson.loads(action)["braketSchemaHeader"]["name"] == _PROGRAM_SET)
+        return bool(orjson.loads(action)["braketSchemaHeader"]["name"] == PROGRAM_SET)
     except (ValueError, TypeError, KeyError):
         return False
 

@@ -20,7 +20,7 @@ from braketeer.domain.errors import (
 )
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.store import buckets, jobs, reservations
-from braketeer.store.devices import DeviceState
+from braketeer.store.devices import DeviceState, effective_status
 
 MOST_TAGS = 50
 
@@ -86,7 +86,7 @@ def check_device(
         reservable = not device.is_simulator or (state is not None and state.reservable)
         reservation = reservations.get(connection, arn)
         associations.check(arn, reservation, caller.account, device.arn, reservable=reservable, now_ms=now_ms)
-    status = state.status if state is not None else device.default_status
+    status = effective_status(state, device.default_status)
     if status == "RETIRED":
         raise DeviceRetiredException(f"The device {device.arn} is retired")
     if status != "ONLINE":

@@ -68,7 +68,7 @@ class SpendingLimits:
                 return made
             spending.check_period(row["starts_at"], row["ends_at"], now)
             state = devices.state(connection, device.arn)
-            if (device.default_status if state is None else state.status) == "RETIRED":
+            if devices.effective_status(state, device.default_status) == "RETIRED":
                 raise DeviceRetiredException(f"The device {device.arn} is retired")
             if not spending_limits.add(connection, row):
                 raise ValidationException(_there_already(connection, caller, device.arn))

@@ -1,4 +1,4 @@
-"""CloudWatch Logs, as far as clients of Braket read and write logs (wire-contract section 2.1), a file a noun.
+"""CloudWatch Logs, as far as clients of Braket read and write logs, a file a noun.
 
 Members are named as in botocore's model; what CloudWatch has and this has not is refused, never ignored.
 """

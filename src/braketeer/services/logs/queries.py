@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from braketeer.domain import log_search
 from braketeer.domain.accounts import Caller
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
+from braketeer.domain.ids import fresh_uuid
 from braketeer.services.logs.query_runs import Outcome, QueryRuns, Wanted
 from braketeer.services.logs.shared import (
     END_OF_TIME,
@@ -60,7 +60,7 @@ class QueryOperations(Shared):
             message = f"{problem} (characters {problem.start} to {problem.end})"
             compile_error = {"location": location, "message": str(problem)}
             raise ServiceError(message, code="MalformedQueryException", queryCompileError=compile_error) from problem
-        query_id, now = str(uuid.uuid4()), self._clock.now_ms()
+        query_id, now = fresh_uuid(), self._clock.now_ms()
         start, end = request["startTime"], request["endTime"]
         kept = {
             "groups": groups,

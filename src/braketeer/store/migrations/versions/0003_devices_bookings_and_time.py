@@ -10,12 +10,22 @@ depends_on = None
 
 
 # Each state that a row takes is an event, written by the transaction that changes the row, whatever statement that is.
+# What a device's driver tells counts as its state while the operator has it online.
 # An event's time is service time: the machine's, and how far it was advanced. On PostgreSQL it also has the number of
 # its transaction, as rows of one that is still under way may appear before rows that are seen already.
-_WATCHED = {"quantum_tasks": ("task", "id"), "jobs": ("job", "id"), "device_states": ("device", "device_arn")}
+_OF_DEVICE = (
+    "CASE WHEN {row}.status IN ('ONLINE', 'DEFAULT') THEN coalesce({row}.reported_status, {row}.status) "
+    "ELSE {row}.status END"
+)
+# By table: the kind of its events, the column that names the resource, its state, and the columns that are the state.
+_WATCHED = {
+    "quantum_tasks": ("task", "id", "{row}.status", "status"),
+    "jobs": ("job", "id", "{row}.status", "status"),
+    "device_states": ("device", "device_arn", _OF_DEVICE, "status, reported_status"),
+}
 _SQLITE = """
 CREATE TRIGGER {table}_{name} AFTER {when} ON {table} {condition} BEGIN
-    INSERT INTO events (kind, resource, status, name, at) VALUES ('{kind}', NEW.{id}, NEW.status, '{word}',
+    INSERT INTO events (kind, resource, status, name, at) VALUES ('{kind}', NEW.{id}, {new}, '{word}',
         CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
         + coalesce((SELECT CAST(value AS INTEGER) FROM service_values WHERE name = 'clock offset'), 0));
 END
@@ -24,7 +34,9 @@ _POSTGRESQL_FUNCTION = """
 CREATE FUNCTION braketeer_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO events (transaction, kind, resource, status, name, at) VALUES (
-        pg_current_xact_id()::text::bigint, TG_ARGV[0], to_jsonb(NEW) ->> TG_ARGV[1], NEW.status, TG_ARGV[2],
+        pg_current_xact_id()::text::bigint, TG_ARGV[0], to_jsonb(NEW) ->> TG_ARGV[1],
+        CASE WHEN NEW.status IN ('ONLINE', 'DEFAULT') THEN coalesce(to_jsonb(NEW) ->> 'reported_status', NEW.status)
+             ELSE NEW.status END, TG_ARGV[2],
         floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + coalesce((SELECT (value #>> '{}')::bigint FROM service_values WHERE name = 'clock offset'), 0));
     RETURN NULL;
@@ -39,16 +51,17 @@ EXECUTE FUNCTION braketeer_event('{kind}', '{id}', '{word}')
 def _make_triggers() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     differs = "IS NOT" if is_sqlite else "IS DISTINCT FROM"
-    changed = f"WHEN (NEW.status {differs} OLD.status)"
     if not is_sqlite:
         op.get_bind().exec_driver_sql(_POSTGRESQL_FUNCTION)
-    for table, (kind, key) in _WATCHED.items():
+    for table, (kind, key, state, columns) in _WATCHED.items():
+        new, old = state.format(row="NEW"), state.format(row="OLD")
+        told = f"WHEN (({new}) <> 'DEFAULT')" if kind == "device" else ""
         for name, when, condition, word in (
-            ("appears", "INSERT", "", "INSERT"),
-            ("changes", "UPDATE OF status", changed, "MODIFY"),
+            ("appears", "INSERT", told, "INSERT"),
+            ("changes", f"UPDATE OF {columns}", f"WHEN (({new}) {differs} ({old}))", "MODIFY"),
         ):
             statement = (_SQLITE if is_sqlite else _POSTGRESQL).format(
-                table=table, name=name, when=when, condition=condition, kind=kind, id=key, word=word
+                table=table, name=name, when=when, condition=condition, kind=kind, id=key, word=word, new=new
             )
             op.get_bind().exec_driver_sql(statement)
 
@@ -63,6 +76,15 @@ def _drop_triggers() -> None:
 
 
 def upgrade() -> None:
+    op.create_table(
+        "added_devices",
+        sa.Column("device_arn", sa.String(length=256), nullable=False),
+        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("options", sa.LargeBinary(), nullable=False),
+        sa.Column("document", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("device_arn", name=op.f("pk_added_devices")),
+    )
     op.create_table(
         "events",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -107,11 +129,33 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
     )
+    op.create_table(
+        "driver_handles",
+        sa.Column("task_id", sa.String(length=36), nullable=False),
+        sa.Column("device_arn", sa.String(length=256), nullable=False),
+        sa.Column("handle", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["quantum_tasks.id"], name=op.f("fk_driver_handles_task_id")),
+        sa.PrimaryKeyConstraint("task_id", name=op.f("pk_driver_handles")),
+    )
+    with op.batch_alter_table("driver_handles", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_driver_handles_device_arn"), ["device_arn"], unique=False)
+
+    with op.batch_alter_table("device_states", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("recorded_windows", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("reported_status", sa.String(length=16), nullable=True))
     _make_triggers()
 
 
 def downgrade() -> None:
     _drop_triggers()
+    with op.batch_alter_table("device_states", schema=None) as batch_op:
+        batch_op.drop_column("reported_status")
+        batch_op.drop_column("recorded_windows")
+
+    with op.batch_alter_table("driver_handles", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_driver_handles_device_arn"))
+
+    op.drop_table("driver_handles")
     op.drop_table("webhooks")
     op.drop_table("faults")
     with op.batch_alter_table("events", schema=None) as batch_op:
@@ -119,3 +163,4 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_events_at"))
 
     op.drop_table("events")
+    op.drop_table("added_devices")

@@ -10,15 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braketeer.quantum.circuit import Circuit, Gate, Matrix, Observable, ProgramError
+from braketeer.quantum.gates import gate_matrix
 
-_R = math.sqrt(0.5)
-_MATRICES: dict[str, Matrix] = {
-    "i": np.eye(2, dtype=np.complex128),
-    "x": np.array([[0, 1], [1, 0]], dtype=np.complex128),
-    "y": np.array([[0, -1j], [1j, 0]]),
-    "z": np.diag([1, -1]).astype(np.complex128),
-    "h": np.array([[_R, _R], [_R, -_R]], dtype=np.complex128),
-}
+_MATRICES: dict[str, Matrix] = {name: gate_matrix(name) for name in "ixyzh"}
+_PAULIS = frozenset("ixyz")
 
 #: What turns each letter's eigenvectors for +1 and -1 into 0 and 1, as the SDK's basis rotations do.
 _ROTATIONS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
@@ -50,6 +45,17 @@ def check_observable(observable: Observable, qubits: int) -> None:
         touched += targets
     if not touched or len(set(touched)) != len(touched) or not 0 <= min(touched) <= max(touched) < qubits:
         raise ProgramError("an observable must name each of its qubits once, and only qubits of the circuit")
+
+
+def is_identity(factor: str | Matrix) -> bool:
+    """Whether a factor is the letter i."""
+    return isinstance(factor, str) and factor == "i"
+
+
+def pauli_word(observable: Observable) -> list[tuple[str, int]] | None:
+    """The letters of ``ixyz`` and their qubits where an observable is a product of such; None for others."""
+    word = [(name, targets[0]) for name, targets in observable.factors if isinstance(name, str) and name in _PAULIS]
+    return word if len(word) == len(observable.factors) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +92,7 @@ def _wanted(circuit: Circuit) -> Iterable[tuple[str | Matrix, tuple[int, ...]]]:
             if result.targets is not None:
                 check_observable(result.observable, circuit.qubit_count)
             for factor, factor_targets in result.observable.factors:
-                if not (isinstance(factor, str) and factor == "i"):
+                if not is_identity(factor):
                     yield factor, factor_targets
 
 
@@ -107,5 +113,5 @@ def _rotations(factor: str | Matrix, targets: tuple[int, ...]) -> list[Gate]:
 def eigenvalues(factor: str | Matrix) -> NDArray[np.float64]:
     """What measuring a factor in its basis gives for each value of its qubits: index 0 first."""
     if isinstance(factor, str):
-        return np.array([1.0, 1.0] if factor == "i" else [1.0, -1.0])
+        return np.array([1.0, 1.0] if is_identity(factor) else [1.0, -1.0])
     return np.asarray(np.linalg.eigvalsh(factor_matrix(factor)), dtype=np.float64)
