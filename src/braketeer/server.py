@@ -25,6 +25,8 @@ from braketeer.admin.app import PREFIX, Admin
 from braketeer.admin.audit import AuditLines
 from braketeer.admin.costs import Costs
 from braketeer.admin.keys import Keys
+from braketeer.admin.queues import Queues
+from braketeer.admin.reservations import Reservations
 from braketeer.admin.routes import Route
 from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
@@ -58,6 +60,7 @@ from braketeer.work import sandbox
 from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.jobs import JobSettings, JobSupervisor
 from braketeer.work.programs import ProgramCheck
+from braketeer.work.timekeeper import Timekeeper
 from braketeer.work.workers import WorkerNotStarted
 
 log = logging.getLogger(__name__)
@@ -125,13 +128,13 @@ class Service:
         self.audit = Audit(data_dir / "audit", settings.audit_days)
         self.program_check = ProgramCheck()
         self.logs = logs.Logs(self.database, self.clock, self.secrets.key)
-        slots = settings.task_slots or os.cpu_count() or 1
+        self._task_slots = settings.task_slots or os.cpu_count() or 1
         self.dispatcher = Dispatcher(
             self.database,
             self.objects,
             self.catalogue,
             self.clock,
-            slots=slots,
+            slots=self._task_slots,
             memory_bytes=memory,
             worker_memory_bytes=memory + WORKER_OVERHEAD_BYTES,
             seed=settings.seed,
@@ -149,7 +152,9 @@ class Service:
             stop_jobs=settings.stop_jobs,
             lease_seconds=settings.lease_seconds,
         )
-        self.jobs = JobSupervisor(self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs)
+        keys = (self.keyring.issue, self.keyring.revoke_of_job)
+        self.jobs = JobSupervisor(self.database, self.clock, *keys, jobs, self.catalogue)
+        self.timekeeper = Timekeeper(self.database, self.catalogue, self.clock)
         self._background: list[asyncio.Task[None]] = []
 
     def operations(self) -> dict[str, object]:
@@ -157,7 +162,14 @@ class Service:
         page_key = self.secrets.key
         braket = Braket(
             Devices(self.database, self.catalogue, page_key),
-            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check, page_key),
+            QuantumTasks(
+                self.database,
+                self.catalogue,
+                self.clock,
+                self.program_check,
+                page_key,
+                fair_share=self.settings.fair_share,
+            ),
             Jobs(self.database, self.catalogue, self.clock, page_key),
             Tags(self.database),
             SpendingLimits(self.database, self.catalogue, self.clock, page_key),
@@ -200,7 +212,15 @@ class Service:
         """The operator's API: what is answered below ``/_braketeer/`` to keys of role operator."""
         held = (self.database, self.secrets, self.credentials, self.clock)
         costs = Costs(self.database, self.clock)
-        nouns = (Accounts(*held), Keys(*held, self.keyring.forget), AuditLines(self.database, self.audit.folder), costs)
+        rows = (self.database, self.catalogue, self.clock)
+        nouns = (
+            Accounts(*held),
+            Keys(*held, self.keyring.forget),
+            AuditLines(self.database, self.audit.folder),
+            costs,
+            Reservations(*rows),
+            Queues(*rows, task_slots=self._task_slots, job_slots=self.settings.job_slots),
+        )
         return [route for noun in nouns for route in noun.routes()]
 
     def health(self) -> dict[str, Any]:
@@ -210,6 +230,7 @@ class Service:
         """Everything that must be true before the first request; workers warm up meanwhile."""
         await self.keyring.start()
         await self.program_check.load()
+        await self.timekeeper.start()
         await self.dispatcher.start(alone=self.database.is_sqlite)
         await self.jobs.start(alone=self.database.is_sqlite)
         self._background = [
@@ -227,6 +248,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.jobs.close()
+        await self.timekeeper.close()
         await self.dispatcher.close()
         await self.program_check.close()
         await self.logs.close()

@@ -166,7 +166,7 @@ def test_dm1_is_exact_as_far_as_memory_goes(memory: int, qubits: int) -> None:
 
 
 def test_only_computing_devices_have_limits_to_run_by() -> None:
-    assert CATALOGUE.computing_arns() == [SV1, DM1, TN1, STABILIZER]
+    assert [device.arn for device in CATALOGUE.computing()] == [SV1, DM1, TN1, STABILIZER]
     assert _device(Devices.QuEra.Aquila.value).limits is None
     with pytest.raises(LookupError):
         CATALOGUE.limits("arn:aws:braket:::device/quantum-simulator/amazon/sv2")

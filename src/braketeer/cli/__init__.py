@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from braketeer import __version__
-from braketeer.cli import account, audit, aws, cost, demo, doctor, env, key, run, serve
+from braketeer.cli import account, audit, aws, cost, demo, doctor, env, key, queue, reservation, run, serve
 from braketeer.cli.problems import Problem
 from braketeer.config import SettingError
 
@@ -30,6 +30,9 @@ app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 app.command()(audit.audit)
 app.command()(cost.cost)
+app.add_typer(reservation.app, name="reservation")
+app.command()(queue.queue)
+app.command()(queue.why)
 
 
 @app.command()

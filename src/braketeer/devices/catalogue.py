@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import orjson
 
 from braketeer.devices import constructed, recorded, simulators
-from braketeer.devices.listed import DM1, LISTED, STABILIZER, SV1, TN1, DeviceStatus, DeviceType, Listed
+from braketeer.devices.listed import DM1, LISTED, STABILIZER, SV1, TN1, DeviceType, Listed
 from braketeer.devices.prices import Prices, device_cost
+from braketeer.domain.lifecycles import DeviceStatus
+from braketeer.domain.scheduling import DeviceRow
 from braketeer.domain.spending import Price
 from braketeer.quantum.circuit import Limits
 
@@ -42,9 +44,9 @@ class Catalogue:
         """The device of this ARN, whatever the region of the caller."""
         return self._devices.get(arn)
 
-    def computing_arns(self) -> list[str]:
+    def computing(self) -> list[Device]:
         """The devices whose tasks this version computes."""
-        return [device.arn for device in self if device.computes]
+        return [device for device in self if device.computes]
 
     def limits(self, arn: str) -> Limits:
         """What a computing device takes; LookupError for any other ARN."""
@@ -83,6 +85,14 @@ class Device:
     def default_status(self) -> DeviceStatus:
         """The status that holds unless the operator has set another (store/devices.py)."""
         return self.listed.status
+
+    def row(self, status: str | None) -> DeviceRow:
+        """The device as the scheduler sees it, with the status that the operator has set, if any."""
+        return self._row if status is None else replace(self._row, status=DeviceStatus(status))
+
+    @cached_property
+    def _row(self) -> DeviceRow:
+        return DeviceRow(self.arn, self.default_status, concurrency=None if self.is_simulator else 1)
 
     @property
     def type(self) -> DeviceType:

@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from braketeer.domain.lifecycles import DeviceStatus
+
 _SIMULATOR = "arn:aws:braket:::device/quantum-simulator/amazon/"
-
-
-class DeviceStatus(StrEnum):
-    """Model enum DeviceStatus."""
-
-    ONLINE = "ONLINE"
-    OFFLINE = "OFFLINE"
-    RETIRED = "RETIRED"
 
 
 class DeviceType(StrEnum):

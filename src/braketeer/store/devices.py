@@ -11,6 +11,7 @@ from braketeer.store.statements import Statement
 from braketeer.store.tables import device_states
 
 _FIND = Statement(select(device_states).where(device_states.c.device_arn == bindparam("of_device")))
+_ALL = Statement(select(device_states))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,7 @@ def state(connection: Connection, device_arn: str) -> DeviceState | None:
 
 def states(connection: Connection) -> dict[str, DeviceState]:
     """Every state that was set, by device ARN."""
-    return {
-        row.device_arn: DeviceState(row.status, bool(row.reservable))
-        for row in connection.execute(select(device_states))
-    }
+    return {row.device_arn: DeviceState(row.status, bool(row.reservable)) for row in _ALL.all(connection, {})}
 
 
 def put(connection: Connection, device_arn: str, wanted: DeviceState, now_ms: int) -> None:
@@ -41,5 +39,16 @@ def put(connection: Connection, device_arn: str, wanted: DeviceState, now_ms: in
     connection.execute(
         dialect.insert(device_states)
         .values(device_arn=device_arn, **values)
+        .on_conflict_do_update(index_elements=["device_arn"], set_=values)
+    )
+
+
+def set_reservable(connection: Connection, device_arn: str, reservable: bool, default_status: str, now_ms: int) -> None:
+    """Say whether a simulator can be reserved. ``default_status`` is that of a device which has no row yet."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {"reservable": int(reservable), "updated_at": now_ms}
+    connection.execute(
+        dialect.insert(device_states)
+        .values(device_arn=device_arn, status=default_status, **values)
         .on_conflict_do_update(index_elements=["device_arn"], set_=values)
     )

@@ -11,6 +11,7 @@ TASKS = "tasks"
 JOBS = "jobs"
 CANCELLATIONS = "cancellations"
 KEYS = "keys"
+SCHEDULE = "schedule"  # what may start has changed: a reservation, a device's state, or a jump of service time
 
 
 def task(task_id: str) -> str:

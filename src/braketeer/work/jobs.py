@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,13 +27,14 @@ from typing import Any, Protocol
 import psutil
 from sqlalchemy import Connection, RowMapping
 
-from braketeer.domain import arns
+from braketeer.domain import arns, scheduling
 from braketeer.domain.accounts import AccessKey
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.lifecycles import JobStatus
-from braketeer.store import jobs, topics
+from braketeer.store import jobs, schedule, topics
 from braketeer.store.database import Database, Transaction
+from braketeer.store.schedule import Scheduled
 from braketeer.work import sandbox
 from braketeer.work.job_cgroup import ControlGroup
 from braketeer.work.job_folder import (
@@ -93,9 +94,16 @@ class JobSupervisor:
     """Starts and follows the runners of all jobs of this machine."""
 
     def __init__(
-        self, database: Database, clock: Clock, issue_key: IssueKey, revoke_keys: RevokeKeys, settings: JobSettings
+        self,
+        database: Database,
+        clock: Clock,
+        issue_key: IssueKey,
+        revoke_keys: RevokeKeys,
+        settings: JobSettings,
+        catalogue: Iterable[Scheduled] = (),
     ) -> None:
         self._database = database
+        self._catalogue = catalogue
         self._clock = clock
         self._issue_key = issue_key
         self._revoke_keys = revoke_keys
@@ -218,7 +226,8 @@ class JobSupervisor:
                 return None
             now = self._clock.now_ms()
             slots = self._settings.slots
-            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until())
+            gates = scheduling.gates(schedule.view(transaction.connection, self._catalogue, now), now)
+            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until(), gates)
             if job is not None:
                 message = "Starting a process for the job."
                 jobs.add_event(transaction.connection, job["id"], "STARTING_INSTANCE", message, now)

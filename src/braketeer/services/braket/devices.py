@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DeviceStatus
 from braketeer.domain import pagination
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
-from braketeer.domain.lifecycles import JobStatus
+from braketeer.domain.lifecycles import DeviceStatus, JobStatus
 from braketeer.domain.queue import JOB_DEPTH_CAP, TASK_DEPTH_CAP, Priority, capped
 from braketeer.store import devices, jobs, quantum_tasks
 from braketeer.store.database import Database

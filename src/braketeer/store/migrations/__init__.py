@@ -12,7 +12,7 @@ from braketeer.store import postgresql_server
 from braketeer.store.database import engine_for
 from braketeer.store.group_commit import reason
 
-HEAD = "0002"
+HEAD = "0003"
 _MIGRATING = 0x6D696772  # the advisory lock that lets one process at a time change a PostgreSQL database's schema
 
 
