@@ -82,6 +82,8 @@ class Settings:
     engine: str = _setting("auto", "BRAKETEER_ENGINE")
     #: Of several services on one database: seconds after which the others take over the work of one that is gone.
     lease_seconds: float = _setting(60.0, "BRAKETEER_LEASE_SECONDS", float)
+    #: Accounts take turns in the queues of simulators, instead of waiting in the order of arrival.
+    fair_share: bool = _setting(False, "BRAKETEER_FAIR_SHARE", bool)
     #: The interpreter that runs hybrid jobs: an environment with the extra ``braketeer[jobs]``.
     job_python: str = _setting(sys.executable, "BRAKETEER_JOB_PYTHON")
     #: Seconds between SIGTERM and SIGKILL for a hybrid job that is over its time or cancelled.

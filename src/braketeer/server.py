@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import orjson
 import psutil
 import uvicorn
-from sqlalchemy import Connection
 
 from braketeer import __version__
 from braketeer.admin.accounts import Accounts
@@ -29,6 +28,8 @@ from braketeer.admin.devices import Devices as AdminDevices
 from braketeer.admin.events import Events
 from braketeer.admin.faults import FaultRules
 from braketeer.admin.keys import Keys
+from braketeer.admin.queues import Queues
+from braketeer.admin.reservations import Reservations
 from braketeer.admin.reset import Reset
 from braketeer.admin.routes import Route
 from braketeer.admin.service_time import ServiceClock
@@ -40,7 +41,6 @@ from braketeer.aws.verifier import Verifier
 from braketeer.config import SettingError, Settings, python_minor, throttle_limits
 from braketeer.data_directory import StartError, announced, first_steps, locked, open_database
 from braketeer.devices.catalogue import Catalogue
-from braketeer.devices.listed import DeviceStatus
 from braketeer.devices.prices import PriceFileError, Prices
 from braketeer.devices.prices import load as load_prices
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, AccessKey, Role
@@ -58,7 +58,7 @@ from braketeer.services.braket.quantum_tasks import QuantumTasks
 from braketeer.services.braket.spending_limits import SpendingLimits
 from braketeer.services.braket.tags import Tags
 from braketeer.services.price_list import PriceList
-from braketeer.store import accounts, client_tokens, devices, events, log_cleaning, log_queries, quotas, topics
+from braketeer.store import accounts, client_tokens, events, log_cleaning, log_queries, quotas, topics
 from braketeer.store.audit import Audit
 from braketeer.store.credentials import Credentials
 from braketeer.store.database import Database, Transaction
@@ -71,6 +71,7 @@ from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.drivers import Drivers
 from braketeer.work.jobs import JobSettings, JobSupervisor
 from braketeer.work.programs import ProgramCheck
+from braketeer.work.timekeeper import Timekeeper
 from braketeer.work.webhooks import Webhooks
 from braketeer.work.workers import WorkerNotStarted
 
@@ -140,15 +141,15 @@ class Service:
         self.credentials = Credentials(data_dir / "credentials.json")
         self.audit = Audit(data_dir / "audit", settings.audit_days)
         self.program_check = ProgramCheck()
-        self.faults = Faults(self.database)
+        self.faults = Faults(self.database, self.clock)
         self.logs = logs.Logs(self.database, self.clock, self.secrets.key)
-        slots = settings.task_slots or os.cpu_count() or 1
+        self._task_slots = settings.task_slots or os.cpu_count() or 1
         self.dispatcher = Dispatcher(
             self.database,
             self.objects,
             self.catalogue,
             self.clock,
-            slots=slots,
+            slots=self._task_slots,
             memory_bytes=memory,
             worker_memory_bytes=memory + WORKER_OVERHEAD_BYTES,
             seed=settings.seed,
@@ -171,9 +172,9 @@ class Service:
             stop_jobs=settings.stop_jobs,
             lease_seconds=settings.lease_seconds,
         )
-        self.jobs = JobSupervisor(
-            self.database, self.clock, self.keyring.issue, self.keyring.revoke_of_job, jobs, self._held_devices
-        )
+        keys = (self.keyring.issue, self.keyring.revoke_of_job)
+        self.jobs = JobSupervisor(self.database, self.clock, *keys, jobs, self.catalogue)
+        self.timekeeper = Timekeeper(self.database, self.catalogue, self.clock)
         self.webhooks = Webhooks(self.database, self.catalogue, self.secrets)
         self._background: list[asyncio.Task[None]] = []
 
@@ -181,8 +182,16 @@ class Service:
         """Every AWS service that is answered, by its name in the credential scope."""
         page_key = self.secrets.key
         braket = Braket(
-            Devices(self.database, self.catalogue, page_key),
-            QuantumTasks(self.database, self.catalogue, self.clock, self.program_check, self.drivers, page_key),
+            Devices(self.database, self.catalogue, self.clock, page_key),
+            QuantumTasks(
+                self.database,
+                self.catalogue,
+                self.clock,
+                self.program_check,
+                self.drivers,
+                page_key,
+                fair_share=self.settings.fair_share,
+            ),
             Jobs(self.database, self.catalogue, self.clock, page_key),
             Tags(self.database),
             SpendingLimits(self.database, self.catalogue, self.clock, page_key),
@@ -229,6 +238,7 @@ class Service:
     def routes(self) -> list[Route]:
         """The operator's API: what is answered below ``/_braketeer/`` to keys of role operator."""
         held = (self.database, self.secrets, self.credentials, self.clock)
+        rows = (self.database, self.catalogue, self.clock)
         nouns = (
             Accounts(*held),
             Keys(*held, self.keyring.forget),
@@ -242,20 +252,10 @@ class Service:
             WebhookList(self.database, self.secrets),
             Reset(self.database, self.clock, allowed=self.settings.allow_reset),
             FaultRules(self.database, self.faults, self.catalogue, self.clock, self._check_error),
+            Reservations(*rows),
+            Queues(*rows, task_slots=self._task_slots, job_slots=self.settings.job_slots),
         )
         return [route for noun in nouns for route in noun.routes()]
-
-    def _held_devices(self, connection: Connection) -> Callable[[str], bool]:
-        """Which devices, by ARN, begin no work now: those of the catalogue that are not online."""
-        states = devices.states(connection)
-
-        def is_held(arn: str) -> bool:
-            device = self.catalogue.get(arn)
-            if device is None:
-                return False
-            return devices.effective_status(states.get(arn), device.default_status) != DeviceStatus.ONLINE
-
-        return is_held
 
     def _check_error(self, service: str | None, operation: str | None, error: str) -> None:
         injected.check(frozenset(self.operations()), service, operation, error)
@@ -268,6 +268,7 @@ class Service:
         await self.keyring.start()
         await self.faults.load()
         await self.program_check.load()
+        await self.timekeeper.start()
         await self.dispatcher.start(alone=self.database.is_sqlite)
         await self.drivers.start()
         await self.jobs.start(alone=self.database.is_sqlite)
@@ -291,6 +292,7 @@ class Service:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.jobs.close()
         await self.drivers.close()
+        await self.timekeeper.close()
         await self.dispatcher.close()
         await self.program_check.close()
         await self.logs.close()

@@ -1,4 +1,4 @@
-"""Associations with a reservation: accepted, stored, returned, on tasks and jobs. Windows are not enforced yet."""
+"""Associations with a reservation: accepted, stored, returned, on tasks and jobs."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, DirectReservation
 from braket.circuits import Circuit
 
-from tests.reservations import HOUR_MS, MINE, PREFIX, book
+from tests.reservations import HOUR_MS, MINE, PREFIX, association, book
 from tests.services import GARNET, SV1, RunningService, running
 
 PAST, GARNETS = (PREFIX + name for name in ("past", "garnet"))
@@ -22,12 +22,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         book(started.data_dir, MINE)
         book(started.data_dir, PAST, start_ms=-2 * HOUR_MS, end_ms=-HOUR_MS)
         book(started.data_dir, GARNETS, device=GARNET)
-        book(started.data_dir, FOREIGN, account="111111111111")
+        book(started.data_dir, FOREIGN, account="111111111111", start_ms=HOUR_MS, end_ms=2 * HOUR_MS)
         yield started.start()
-
-
-def association(arn: str) -> list[dict[str, str]]:
-    return [{"arn": arn, "type": "RESERVATION_TIME_WINDOW_ARN"}]
 
 
 def test_a_task_keeps_its_association(service: RunningService) -> None:

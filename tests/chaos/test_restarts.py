@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.reservations import allow, association, reserve
 from tests.services import BELL, SV1, RunningService, has_ended, openqasm, running, until
 
 # About a second of work, so that a kill finds it running.
@@ -252,3 +254,33 @@ def test_a_cancel_is_heard_while_the_worker_still_starts(service: RunningService
         braket.cancel_quantum_task(quantumTaskArn=arn)
     assert [service.wait_for_task(arn)["status"] for arn in arns] == ["CANCELLED"] * 3
     assert service.wait_for_task(service.create_task())["status"] == "COMPLETED"
+
+
+def test_a_service_that_is_killed_inside_a_window_and_comes_back_after_it(service: RunningService) -> None:
+    """Nothing of the reservation outlives it, whether it ran or waited, and nobody else's work is lost."""
+    allow(service, SV1)
+    service.client("s3").create_bucket(Bucket="results")
+    window = reserve(service, SV1, end=10)
+    tie = {"associations": association(window["arn"])}
+    others = service.create_task()
+    running = service.create_task(HEAVY, shots=0, **tie)
+    until(lambda: status(service, running), lambda now: now != "QUEUED")
+    mine = [running, *(service.create_task(HEAVY, shots=0, **tie) for _ in range(6))]
+    job = service.create_job(SLOW_JOB, "reserved", **tie)
+    service.kill()
+    end = datetime.fromisoformat(window["end"]).timestamp()
+    until(time.time, lambda now: now > end)
+    service.start()
+    assert service.wait_for_task(others)["status"] == "COMPLETED"
+    ended = [service.wait_for_task(arn) for arn in mine]
+    assert {task["status"] for task in ended[-2:]} == {"CANCELLED"}
+    for task in ended:
+        if task["status"] == "CANCELLED":
+            assert task["failureReason"] == f"The reservation {window['arn']} ended at {window['end']}"
+        else:
+            assert task["endedAt"].timestamp() < end
+    assert service.wait_for_job(job)["status"] == "CANCELLED"
+
+
+def status(service: RunningService, arn: str) -> str:
+    return service.client("braket").get_quantum_task(quantumTaskArn=arn)["status"]

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import pytest
 from sqlalchemy import Engine, event, func, select
 
 from braketeer.devices.catalogue import Catalogue
-from braketeer.domain import arns
+from braketeer.domain import arns, queue
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.clock import SystemClock
 from braketeer.domain.errors import ConflictException, ServiceUnavailableException, ValidationException
@@ -230,12 +231,10 @@ def test_a_task_is_claimed_once_and_the_oldest_first(house: House) -> None:
             worker_memory_bytes=2**30,
         )
         claimed = []
-        while (claim := database.write_now(lambda tx: claim_next(dispatcher, tx))) is not None:
-            claimed.append(claim.id)
+        room = queue.Room(slots=2, memory=2**30, used=0, running=0)
+        while claims := database.write_now(partial(dispatcher._claim_next, last_device=None, room=room)).claims:
+            claimed += [claim.id for claim in claims]
         return claimed
-
-    def claim_next(dispatcher: Dispatcher, transaction: Any) -> Any:
-        return dispatcher._claim_next(transaction, last_device=None, free_slots=1, free_memory=2**30, kept=None).claim
 
     claimed = at_once(in_turn(house.databases, claim_all, 6))
     assert sorted(task_id for mine in claimed for task_id in mine) == sorted(queued)

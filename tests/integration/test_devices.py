@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert
 from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.listed import DM1, STABILIZER, SV1
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
+from braketeer.domain.clock import SystemClock
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
 from braketeer.services.braket.devices import Devices
 from braketeer.store import devices
@@ -36,7 +37,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def service(database: Database) -> Devices:
-    return Devices(database, CATALOGUE, b"a key")
+    return Devices(database, CATALOGUE, SystemClock(), b"a key")
 
 
 def _caller(region: str) -> Caller:

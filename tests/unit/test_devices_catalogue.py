@@ -208,7 +208,7 @@ def _is_of_today(device: Device) -> bool:
 
 
 def test_only_computing_devices_have_limits_to_run_by() -> None:
-    computing = CATALOGUE.computing_arns()
+    computing = [device.arn for device in CATALOGUE.computing()]
     assert computing[:5] == [SV1, DM1, TN1, STABILIZER, RYDBERG]
     assert set(computing[5:]) == {device.arn for device in CATALOGUE if "qpu" in device.arn and _is_of_today(device)}
     assert _device(next(arn for arn in ARNS if "d-wave" in arn)).limits is None

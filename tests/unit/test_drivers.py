@@ -122,7 +122,7 @@ def test_an_added_device_in_the_catalogue() -> None:
     assert (device.region, device.is_in("us-east-1"), device.shots_range) == ("eu-north-1", False, (1, 1000))
     assert (device.price.per_task, device.price.per_shot) == (3 * UNITS_OF_A_USD // 10, UNITS_OF_A_USD // 1000)
     assert device.document["service"]["deviceCost"] == {"price": 0.001, "unit": "shot"}
-    assert ARN not in catalogue.computing_arns()
+    assert device not in catalogue.computing()
     # Its own windows hold unless the operator says otherwise.
     assert [window.days for window in device.windows()] == [frozenset({0})]
     assert len(device.windows(recorded_windows=False)[0].days) == 7

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from braketeer.admin.routes import Asked, Route
 from braketeer.devices.added import DefinitionError, added, checked
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DeviceStatus
 from braketeer.devices.prices import price_name
 from braketeer.domain import windows
 from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import ConflictException, ResourceNotFoundException, ValidationException
+from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.domain.queue import TASK_DEPTH_CAP, Priority, capped
 from braketeer.store import added_devices, devices, quantum_tasks, topics
 from braketeer.store.database import Database, Transaction
@@ -174,7 +174,7 @@ class Devices:
             connection, now = transaction.connection, self._clock.now_ms()
             change(connection, now)
             devices.set_reported(connection, arn, seen.status or DeviceStatus.OFFLINE.value, now)
-            for topic in (topics.DEVICES, topics.TASKS, topics.JOBS):
+            for topic in (topics.DEVICES, topics.SCHEDULE, topics.TASKS, topics.JOBS):
                 transaction.notify(topic)
 
         await self._database.write(put)
@@ -187,7 +187,7 @@ class Devices:
 
         def write(transaction: Transaction) -> devices.DeviceState | None:
             change(transaction.connection, self._clock.now_ms())
-            for topic in (topics.DEVICES, topics.TASKS, topics.JOBS):
+            for topic in (topics.DEVICES, topics.SCHEDULE, topics.TASKS, topics.JOBS):
                 transaction.notify(topic)
             return devices.state(transaction.connection, device.arn)
 
@@ -219,7 +219,7 @@ class Devices:
             "provider": device.provider,
             "type": device.type.value,
             "region": device.region,
-            "status": devices.effective_status(state, device.default_status),
+            "status": devices.effective_status(state, device.default_status, self._clock.now_ms()),
             "status_set": set_by_operator.status,
             "status_of_driver": set_by_operator.reported,
             "windows": "recorded" if device.keeps_windows(set_by_operator.recorded_windows) else "open",

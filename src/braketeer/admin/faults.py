@@ -61,7 +61,7 @@ class FaultRules:
         if len(kinds) != 1:
             raise ValidationException(f"A fault is one of {', '.join(_KINDS)}")
         fault = await self._fault(_KINDS[kinds[0]], body)
-        await self._faults.add(fault, self._clock.now_ms())
+        await self._faults.add(fault)
         return _shown(fault, 0)
 
     async def list_all(self, asked: Asked) -> dict[str, Any]:

@@ -56,5 +56,5 @@ class Reset:
 
     def _forget(self, transaction: Transaction) -> None:
         reset.forget_everything(transaction.connection)
-        for topic in (topics.TASKS, topics.JOBS, topics.KEYS, topics.FAULTS):
+        for topic in (topics.SCHEDULE, topics.KEYS, topics.FAULTS, topics.DEVICES):
             transaction.notify(topic)

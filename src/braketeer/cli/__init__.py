@@ -21,6 +21,8 @@ from braketeer.cli import (
     events,
     fault,
     key,
+    queue,
+    reservation,
     run,
     serve,
     webhook,
@@ -51,6 +53,9 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(device.app, name="device")
 app.command()(audit.audit)
 app.command()(cost.cost)
+app.add_typer(reservation.app, name="reservation")
+app.command()(queue.queue)
+app.command()(queue.why)
 
 
 @app.command()

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from braketeer.devices.listed import DeviceStatus, Listed
+from braketeer.devices.listed import Listed
 from braketeer.devices.prices import price_of
+from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.domain.spending import Price
 from braketeer.domain.windows import ALL_HOURS, windows_of
 

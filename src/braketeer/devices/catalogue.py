@@ -11,8 +11,10 @@ import orjson
 
 from braketeer.devices import analog, constructed, device_parameters, emulation, recorded, simulators
 from braketeer.devices.added import Added
-from braketeer.devices.listed import LISTED, DeviceStatus, DeviceType, Listed
+from braketeer.devices.listed import LISTED, DeviceType, Listed
 from braketeer.devices.prices import Prices, device_cost
+from braketeer.domain.lifecycles import DeviceStatus
+from braketeer.domain.scheduling import DeviceRow
 from braketeer.domain.spending import Price
 from braketeer.domain.windows import ALL_HOURS, Window, windows_of
 from braketeer.quantum.circuit import AHS, JAQCD, OPENQASM, PROGRAM_SET, Limits
@@ -77,9 +79,9 @@ class Catalogue:
         device = self.get(arn)
         return (DeviceStatus.OFFLINE if device is None else device.default_status).value
 
-    def computing_arns(self) -> list[str]:
+    def computing(self) -> list[Device]:
         """The devices whose tasks this version computes."""
-        return [device.arn for device in self if device.computes]
+        return [device for device in self if device.computes]
 
     def limits(self, arn: str, device_parameters: str | None = None) -> Limits:
         """What a computing device takes from a task with these parameters; LookupError for any other ARN."""
@@ -120,6 +122,18 @@ class Device:
     def default_status(self) -> DeviceStatus:
         """The status that holds unless the operator has set another (store/devices.py)."""
         return self.listed.status
+
+    def row(self, status: str, recorded_windows: bool | None, offline_until: int | None) -> DeviceRow:
+        """The device as the scheduler sees it, with the status that holds and the windows that the operator wants."""
+        windows = self.windows(recorded_windows) if self.keeps_windows(recorded_windows) else None
+        return DeviceRow(self.arn, DeviceStatus(status), windows, self.concurrency, offline_until)
+
+    @property
+    def concurrency(self) -> int | None:
+        """Tasks that are on it at once; None where only slots and memory say so."""
+        if self.added is not None:
+            return self.added.concurrency
+        return None if self.is_simulator else 1
 
     @property
     def type(self) -> DeviceType:

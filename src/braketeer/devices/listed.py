@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.quantum.circuit import Method
 
 _SIMULATOR = "arn:aws:braket:::device/quantum-simulator/amazon/"
-
-
-class DeviceStatus(StrEnum):
-    """Model enum DeviceStatus."""
-
-    ONLINE = "ONLINE"
-    OFFLINE = "OFFLINE"
-    RETIRED = "RETIRED"
 
 
 class DeviceType(StrEnum):

@@ -1,4 +1,6 @@
-"""The lives of quantum tasks and hybrid jobs, as transition tables. What is not in a table does not happen."""
+"""The lives of quantum tasks, hybrid jobs, reservations and devices, as transition tables (docs/lifecycles.md tells
+them in prose). What is not in a table does not happen.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +30,23 @@ class JobStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class ReservationStatus(StrEnum):
+    """Status of a reservation. Time makes the first three, so they are never stored: Reservation.status tells them."""
+
+    SCHEDULED = "SCHEDULED"
+    ACTIVE = "ACTIVE"
+    ENDED = "ENDED"
+    CANCELLED = "CANCELLED"
+
+
+class DeviceStatus(StrEnum):
+    """Status of a device (model enum DeviceStatus)."""
+
+    ONLINE = "ONLINE"
+    OFFLINE = "OFFLINE"
+    RETIRED = "RETIRED"
+
+
 # A running task goes back to QUEUED when its worker or the service dies; a cancelled one never does.
 TASK_TRANSITIONS: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.QUEUED: frozenset({TaskStatus.RUNNING, TaskStatus.CANCELLED, TaskStatus.FAILED}),
@@ -48,6 +67,23 @@ JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.COMPLETED: frozenset(),
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELLED: frozenset(),
+}
+
+# Service time may pass over a whole window in one jump.
+RESERVATION_TRANSITIONS: Mapping[ReservationStatus, frozenset[ReservationStatus]] = {
+    ReservationStatus.SCHEDULED: frozenset(
+        {ReservationStatus.ACTIVE, ReservationStatus.ENDED, ReservationStatus.CANCELLED}
+    ),
+    ReservationStatus.ACTIVE: frozenset({ReservationStatus.ENDED, ReservationStatus.CANCELLED}),
+    ReservationStatus.ENDED: frozenset(),
+    ReservationStatus.CANCELLED: frozenset(),
+}
+
+# An operator may bring a retired device back: TN1 is retired at AWS and need not be here.
+DEVICE_TRANSITIONS: Mapping[DeviceStatus, frozenset[DeviceStatus]] = {
+    DeviceStatus.ONLINE: frozenset({DeviceStatus.OFFLINE, DeviceStatus.RETIRED}),
+    DeviceStatus.OFFLINE: frozenset({DeviceStatus.ONLINE, DeviceStatus.RETIRED}),
+    DeviceStatus.RETIRED: frozenset({DeviceStatus.ONLINE}),
 }
 
 TASK_FINISHED = frozenset(status for status, after in TASK_TRANSITIONS.items() if not after)

@@ -1,4 +1,8 @@
-"""Queue order. Within a device: Priority before Normal, then arrival; nobody overtakes. Devices share slots in turn.
+"""Queue order. Within a device: Priority before Normal, then turn, then arrival; nobody overtakes. Devices share slots
+in turn.
+
+Turns make accounts share a simulator where the operator wants that: a task's turn is fixed when it is created, one
+after its account's last one that waits, and not before the turn that is up. Without, every turn is 0.
 
 A head that does not fit in free memory lets those of other devices pass for some seconds. Then its memory is kept: what
 starts from there on leaves room for it, so it starts at the latest when what was running has ended.
@@ -32,7 +36,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The task that is first in its device's queue, and the memory (bytes) its run is estimated to take."""
+    """The task that its device starts next, and the memory (bytes) its run is estimated to take."""
 
     task_id: str
     device_arn: str
@@ -61,6 +65,40 @@ class Waiting:
             return None
         passed = sum(taken for started, taken in running if started >= impatient_from)
         return Kept(self.head.task_id, memory - self.head.memory_bytes - passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is free: ``slots``, and of ``memory`` bytes what ``running`` tasks leave, which have ``used`` the rest."""
+
+    slots: int
+    memory: int
+    used: int
+    running: int
+    kept: Kept | None = None
+
+    @property
+    def free_memory(self) -> int:
+        """What does not fit even alone was refused at create; a machine that has shrunk since must not starve it."""
+        return self.memory - self.used if self.running else 2**62
+
+    def next(self, heads: Sequence[Head], last_device: str | None) -> Head | None:
+        """Which head starts now, if any."""
+        return next_to_start(heads, last_device, self.slots, self.free_memory, self.kept)
+
+    def after(self, head: Head) -> Room:
+        """What is left once a head has started."""
+        taken = head.memory_bytes
+        kept = self.kept
+        if kept is not None:
+            kept = None if kept.task_id == head.task_id else Kept(kept.task_id, kept.for_others - taken)
+        return Room(self.slots - 1, self.memory, self.used + taken, self.running + 1, kept)
+
+
+def next_turn(turn_that_is_up: int | None, last_of_account: int | None) -> int:
+    """The turn of a new task, given that of its device's head and the last of its account; None where none waits."""
+    up = 0 if turn_that_is_up is None else turn_that_is_up
+    return up if last_of_account is None else max(up, last_of_account + 1)
 
 
 def waiting(heads: Sequence[Head], free_memory: int, now: float, before: Waiting | None) -> Waiting | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braketeer.domain.lifecycles import TASK_FINISHED, JobStatus, TaskStatus
@@ -86,18 +86,6 @@ def hold(connection: Connection, device_arn: str) -> bool:
     """Whether the device is there, and stays until the transaction ends: a removal waits for the lock on its row."""
     query = select(_d.device_arn).where(_d.device_arn == device_arn).with_for_update(read=True, key_share=True)
     return connection.execute(query).first() is not None
-
-
-def has_room(connection: Connection, device_arn: str, concurrency: int) -> bool:
-    """Whether fewer tasks of the device run than may, on all services together.
-
-    The row is locked, so that two claims of several services never both take the last place; creates are not held up.
-    """
-    connection.execute(select(_d.device_arn).where(_d.device_arn == device_arn).with_for_update(key_share=True))
-    # Literals, not parameters: only so do the databases see that their index of running tasks serves.
-    running = _t.status.in_([literal_column(f"'{status}'") for status in (TaskStatus.RUNNING, TaskStatus.CANCELLING)])
-    held = select(func.count()).where(_t.device_arn == device_arn, running)
-    return connection.execute(held).scalar_one() < concurrency
 
 
 def remove(connection: Connection, device_arn: str) -> bool:

@@ -18,6 +18,7 @@ COLUMNS = (
     device_states.c.reservable,
     device_states.c.recorded_windows,
     device_states.c.reported_status,
+    device_states.c.offline_until,
 )
 _FIND = Statement(select(*COLUMNS).where(device_states.c.device_arn == bindparam("of_device")))
 _ALL = Statement(select(device_states.c.device_arn, *COLUMNS))
@@ -28,23 +29,30 @@ class DeviceState:
     """``status`` is a value of the model's enum DeviceStatus, None where the operator has set none; ``reservable``
     allows reservations on a simulator. ``recorded_windows`` says whether the execution windows of the device's document
     hold (None: as is usual for the device). ``reported`` is the status that the device's driver has told, if it has
-    one.
+    one; until ``offline_until`` a fault on purpose has it offline.
     """
 
     status: str | None = None
     reservable: bool = False
     recorded_windows: bool | None = None
     reported: str | None = None
+    offline_until: int | None = None
 
 
-def effective_status(state: DeviceState | None, default: str) -> str:
-    """The status that holds. ``default`` is the catalogue's; a driver can say that a device which the operator has
-    online is not.
+UNSET = DeviceState()
+
+
+def effective_status(state: DeviceState | None, default: str, now_ms: int) -> str:
+    """The status that holds. ``default`` is the catalogue's; a driver, and a fault on purpose, can say that a device
+    which the operator has online is not.
     """
-    if state is None:
-        return str(default)
+    state = state or UNSET
     status = state.status or str(default)
-    return state.reported if status == "ONLINE" and state.reported is not None else status
+    if status != "ONLINE":
+        return status
+    if state.offline_until is not None and now_ms < state.offline_until:
+        return "OFFLINE"
+    return state.reported or status
 
 
 def state(connection: Connection, device_arn: str) -> DeviceState | None:
@@ -64,6 +72,7 @@ def read(row: Any) -> DeviceState:
         reservable=bool(row.reservable),
         recorded_windows=None if row.recorded_windows is None else bool(row.recorded_windows),
         reported=row.reported_status,
+        offline_until=row.offline_until,
     )
 
 
@@ -84,6 +93,16 @@ def set_status(connection: Connection, device_arn: str, status: str, now_ms: int
 
 def set_windows(connection: Connection, device_arn: str, recorded: bool, now_ms: int) -> None:
     _set(connection, device_arn, now_ms, {"recorded_windows": int(recorded)})
+
+
+def set_reservable(connection: Connection, device_arn: str, reservable: bool, now_ms: int) -> None:
+    """Say whether a simulator can be reserved."""
+    _set(connection, device_arn, now_ms, {"reservable": int(reservable)})
+
+
+def set_offline_until(connection: Connection, device_arn: str, until: int | None, now_ms: int) -> None:
+    """Have a device OFFLINE until a service time, as a fault on purpose; None takes that back."""
+    _set(connection, device_arn, now_ms, {"offline_until": until})
 
 
 def set_reported(connection: Connection, device_arn: str, status: str, now_ms: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from braketeer.domain import faults as rules
-from braketeer.domain.faults import Fault, Kind
-from braketeer.store import topics
+from braketeer.domain.clock import Clock
+from braketeer.domain.faults import Fault, Kind, offline_until
+from braketeer.store import devices, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import faults
 
@@ -23,8 +23,9 @@ def listed(connection: Connection) -> list[tuple[Fault, int]]:
 class Faults:
     """What calls and tasks are to meet. Counts are rows: exact also where several services share a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._rules: tuple[Fault, ...] = ()
 
     async def load(self) -> None:
@@ -38,10 +39,11 @@ class Faults:
                 await self.load()
                 await news.wait()
 
-    async def add(self, fault: Fault, now_ms: int) -> None:
+    async def add(self, fault: Fault) -> None:
         def add(transaction: Transaction) -> None:
-            row = {"id": fault.id, "rule": fault.as_rule(), "created_at": now_ms}
+            row = {"id": fault.id, "rule": fault.as_rule(), "created_at": self._clock.now_ms()}
             transaction.connection.execute(insert(faults).values(row))
+            self._set_offline(transaction, [fault])
             _tell(transaction)
 
         await self._database.write(add)
@@ -52,9 +54,11 @@ class Faults:
 
         def clear(transaction: Transaction) -> int:
             which = faults.c.id == fault_id if fault_id is not None else faults.c.id.is_not(None)
-            cleared = transaction.connection.execute(delete(faults).where(which)).rowcount
+            cleared = transaction.connection.execute(delete(faults).where(which).returning(faults.c.rule)).scalars()
+            rules = [Fault.of(rule) for rule in cleared]
+            self._set_offline(transaction, rules)
             _tell(transaction)
-            return cleared
+            return len(rules)
 
         cleared = await self._database.write(clear)
         await self.load()
@@ -72,9 +76,13 @@ class Faults:
             return None
         return await self._first(lambda fault: fault.matches_task(kind, account, device_arn))
 
-    def offline_until(self, device_arn: str, now_ms: int) -> int | None:
-        """Until when a device is to be offline; None where it is not."""
-        return rules.offline_until(self._rules, device_arn, now_ms)
+    def _set_offline(self, transaction: Transaction, changed: Iterable[Fault]) -> None:
+        """Write to the devices of these rules until when all rules that there are now have them offline."""
+        connection, now = transaction.connection, self._clock.now_ms()
+        arns = {fault.device_arn for fault in changed if fault.kind is Kind.OFFLINE and fault.device_arn is not None}
+        there = [fault for fault, _ in listed(connection)] if arns else []
+        for arn in arns:
+            devices.set_offline_until(connection, arn, offline_until(there, arn, now), now)
 
     async def _first(self, matches: Callable[[Fault], bool]) -> Fault | None:
         """The oldest matching rule whose turn it is; those before it have counted, too."""
@@ -97,5 +105,5 @@ def _count(transaction: Transaction, fault: Fault) -> int | None:
 
 
 def _tell(transaction: Transaction) -> None:
-    for topic in (topics.FAULTS, topics.TASKS, topics.JOBS):  # a device may be on or off by it
+    for topic in (topics.FAULTS, topics.SCHEDULE):  # a device may be on or off by it
         transaction.notify(topic)

@@ -5,7 +5,8 @@ Every change of a status names the status it comes from, so that of two callers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Update,
+    case,
     func,
     literal_column,
     or_,
@@ -23,7 +25,10 @@ from sqlalchemy import (
     update,
 )
 
+from braketeer.domain import scheduling
 from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
+from braketeer.domain.scheduling import Gate
+from braketeer.store.schedule import lock_scheduling
 from braketeer.store.tables import jobs
 
 MOST_EVENTS = 20  # GetJob's events: at most 20 in the model
@@ -32,7 +37,7 @@ LONGEST_FAILURE_REASON = 1024
 POSITIONS_COUNTED = 16  # ">15" is the largest position that is told
 
 _ON_A_MACHINE = (JobStatus.RUNNING, JobStatus.CANCELLING)
-_CLAIMS = 0x6A6F6273  # the advisory lock that makes claims one at a time on PostgreSQL
+_LANE = (jobs.c.device_arn, jobs.c.reservation_arn)
 
 
 def insert(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -66,41 +71,40 @@ def claim_next(
     slots: int,
     owner: str,
     lease_until: int,
-    held: Callable[[str], bool] = lambda device_arn: False,
+    gates: Mapping[str, Gate] = MappingProxyType({}),
 ) -> RowMapping | None:
-    """Make the oldest job whose device has room RUNNING and return its new row; None where nothing can start.
+    """Make the job that starts next (scheduling.next_job) RUNNING and return its new row; None where nothing can start.
 
-    A QPU takes one job at a time. All other devices, simulators and ``local:`` ones, share ``slots`` places. A job
-    that waits for its device does not hold up another device's; nothing starts on a device that is ``held``. ``owner``
-    follows the job until ``lease_until`` (real time, epoch seconds) or longer.
+    ``gates`` are those of devices that have one. ``owner`` follows the job until ``lease_until`` (real time, epoch
+    seconds) or longer.
     """
-    # Places are counted and taken under one lock (SQLite has one writer), so that two claims never share the last one.
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIMS})
-    counted = connection.execute(
-        select(jobs.c.device_arn, func.count()).where(jobs.c.status.in_(_ON_A_MACHINE)).group_by(jobs.c.device_arn)
-    )
-    running: dict[str, int] = {row[0]: row[1] for row in counted}
-    shared = sum(count for device, count in running.items() if not takes_one_job(device))
+    lock_scheduling(connection)  # places are counted and taken by one at a time: two claims never share the last one
     heads = connection.execute(
-        select(jobs.c.device_arn, func.min(jobs.c.sequence).label("sequence"))
+        select(*_LANE, func.min(jobs.c.sequence).label("sequence"))
         .where(jobs.c.status == text("'QUEUED'"))
-        .group_by(jobs.c.device_arn)
+        .group_by(*_LANE)
     )
-    able = [
-        head.sequence
-        for head in heads
-        if not held(head.device_arn)
-        and (not running.get(head.device_arn) if takes_one_job(head.device_arn) else shared < slots)
-    ]
-    if not able:
+    able = [scheduling.JobHead(head.sequence, head.device_arn, head.reservation_arn) for head in heads]
+    chosen = scheduling.next_job(able, gates, running(connection), slots)
+    if chosen is None:
         return None
     row = connection.execute(
-        _change(jobs.c.sequence == min(able), [JobStatus.QUEUED], JobStatus.RUNNING)
+        _change(jobs.c.sequence == chosen.sequence, [JobStatus.QUEUED], JobStatus.RUNNING)
         .values(started_at=now_ms, attempt=jobs.c.attempt + 1, lease_owner=owner, lease_until=lease_until)
         .returning(jobs)
     )
     return row.mappings().one_or_none()
+
+
+def running(connection: Connection) -> scheduling.JobsRunning:
+    """How many jobs are on the machine."""
+    counted = connection.execute(
+        select(*_LANE, func.count().label("jobs")).where(jobs.c.status.in_(_ON_A_MACHINE)).group_by(*_LANE)
+    ).all()
+    return scheduling.JobsRunning(
+        ordinary={row.device_arn: row.jobs for row in counted if row.reservation_arn is None},
+        reserved={row.reservation_arn: row.jobs for row in counted if row.reservation_arn is not None},
+    )
 
 
 def take_over(connection: Connection, owner: str, lease_until: int, lease_before: int | None) -> list[RowMapping]:
@@ -146,11 +150,6 @@ def lock_followed(connection: Connection, job_id: str, owner: str) -> bool:
     return connection.execute(query).scalar_one_or_none() == owner
 
 
-def takes_one_job(device_arn: str) -> bool:
-    """Whether jobs of this device run one at a time: a QPU's do."""
-    return ":device/qpu/" in device_arn
-
-
 def transition(
     connection: Connection,
     job_id: str,
@@ -166,9 +165,37 @@ def transition(
 def finish(
     connection: Connection, job_id: str, status: JobStatus, ended_at: int, failure_reason: str | None = None
 ) -> bool:
-    """End a job that was on a machine; whether this call did it."""
+    """End a job that was on a machine; whether this call did it. One that was to be cancelled keeps the reason if it is
+    CANCELLED.
+    """
     reason = failure_reason[:LONGEST_FAILURE_REASON] if failure_reason else None
-    return transition(connection, job_id, _ON_A_MACHINE, status, ended_at=ended_at, failure_reason=reason)
+    kept = func.coalesce(reason, jobs.c.failure_reason) if status is JobStatus.CANCELLED else reason
+    return transition(connection, job_id, _ON_A_MACHINE, status, ended_at=ended_at, failure_reason=kept)
+
+
+def end_queued_or_running(
+    connection: Connection, which: ColumnElement[bool], reason: str, now_ms: int
+) -> list[tuple[str, JobStatus]]:
+    """Cancel jobs for a reason of the service's, which becomes their ``failureReason``. Their ids and what they are
+    now: CANCELLED from QUEUED, CANCELLING from RUNNING.
+
+    One statement for both statuses: a job that goes from one to the other meanwhile (PostgreSQL) is waited for.
+    """
+    was_queued = jobs.c.status == JobStatus.QUEUED
+    ended = connection.execute(
+        update(jobs)
+        .where(which, jobs.c.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
+        .values(
+            status=case((was_queued, JobStatus.CANCELLED.value), else_=JobStatus.CANCELLING.value),
+            ended_at=case((was_queued, now_ms), else_=None),
+            failure_reason=reason[:LONGEST_FAILURE_REASON],
+        )
+        .returning(jobs.c.id, jobs.c.status)
+    ).all()
+    for job_id, status in ended:
+        if status == JobStatus.CANCELLED:
+            add_event(connection, job_id, "CANCELLED", f"{reason}.", now_ms)
+    return [(job_id, JobStatus(status)) for job_id, status in ended]
 
 
 def request_cancel(connection: Connection, job_id: str, now_ms: int) -> JobStatus | None:
@@ -183,6 +210,12 @@ def request_cancel(connection: Connection, job_id: str, now_ms: int) -> JobStatu
         return JobStatus.RUNNING
     status = connection.execute(select(jobs.c.status).where(jobs.c.id == job_id)).scalar_one_or_none()
     return None if status is None else JobStatus(status)
+
+
+def reason_of_cancelling(connection: Connection, job_id: str) -> str | None:
+    """Why the service has cancelled a job, as a sentence; None where a client has."""
+    reason = connection.execute(select(jobs.c.failure_reason).where(jobs.c.id == job_id)).scalar_one()
+    return None if reason is None else f"{reason}."
 
 
 def add_event(connection: Connection, job_id: str, event_type: str, message: str, at_ms: int) -> None:
@@ -209,12 +242,15 @@ def advance_ingested(connection: Connection, job_id: str, file: str, offset: int
 
 
 def queue_position(connection: Connection, job: RowMapping) -> int:
-    """Place of a QUEUED job in its device's queue: 1 starts next. Counting stops at 16, which stands for ``>15``."""
+    """Place of a QUEUED job among those of its lane (domain/scheduling.py): 1 starts next. Counting stops at 16, which
+    stands for ``>15``.
+    """
     ahead = (
         select(jobs.c.sequence)
         .where(
             jobs.c.status == text("'QUEUED'"),
             jobs.c.device_arn == job["device_arn"],
+            jobs.c.reservation_arn.is_not_distinct_from(job["reservation_arn"]),
             jobs.c.sequence <= job["sequence"],
         )
         .limit(POSITIONS_COUNTED)
@@ -222,11 +258,33 @@ def queue_position(connection: Connection, job: RowMapping) -> int:
     return connection.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
 
 
+def ahead_by_account(connection: Connection, job: RowMapping, cap: int) -> dict[str, int]:
+    """How many jobs of its lane start before this one, by account; at most ``cap`` are looked at."""
+    ahead = (
+        select(jobs.c.account)
+        .where(
+            jobs.c.status == text("'QUEUED'"),
+            jobs.c.device_arn == job["device_arn"],
+            jobs.c.reservation_arn.is_not_distinct_from(job["reservation_arn"]),
+            jobs.c.sequence < job["sequence"],
+        )
+        .order_by(jobs.c.sequence)
+        .limit(cap)
+        .subquery()
+    )
+    found = connection.execute(select(ahead.c.account, func.count()).group_by(ahead.c.account))
+    return {row[0]: row[1] for row in found}
+
+
 def count(connection: Connection, device_arn: str, status: JobStatus, most: int) -> int:
-    """How many jobs of a device have this status; counting stops at ``most``."""
+    """How many jobs of a device, in no reservation, have this status; counting stops at ``most``."""
     found = (
         select(literal_column("1"))
-        .where(jobs.c.device_arn == device_arn, jobs.c.status == status)
+        .where(
+            jobs.c.device_arn == device_arn,
+            jobs.c.status == literal_column(f"'{status}'"),
+            jobs.c.reservation_arn.is_(None),
+        )
         .limit(most)
         .subquery()
     )

@@ -100,6 +100,7 @@ device_states = Table(
     Column("reservable", Integer, nullable=False, server_default="0"),
     Column("updated_at", BigInteger, nullable=False),
     Column("recorded_windows", Integer),  # 1: the windows of its document hold; 0: open at all hours; none: its default
+    Column("offline_until", BigInteger),  # a fault on purpose has it offline
     Column("reported_status", String(16)),  # what the device's driver has said last
 )
 
@@ -132,8 +133,17 @@ reservations = Table(
     Column("device_arn", String(256), nullable=False),
     Column("starts_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
-    Column("status", String(16), nullable=False),
+    Column("status", String(16), nullable=False),  # ACTIVE until all its work has ended, whatever the time is
     Column("created_at", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="exclusive"),
+    Column("cancelled_at", BigInteger),
+    Index(
+        "ix_reservations_active",
+        *("cancelled_at", "starts_at"),
+        sqlite_where=text("status = 'ACTIVE'"),
+        postgresql_where=text("status = 'ACTIVE'"),
+    ),
+    Index("ix_reservations_device", "device_arn", "starts_at"),
 )
 
 # States that quantum tasks, hybrid jobs and devices have taken. Triggers of the database write them (migration 0003),
@@ -186,6 +196,9 @@ faults = Table(
     sqlite_autoincrement=True,
 )
 
+_OF_NO_RESERVATION = text("status = 'QUEUED' AND reservation_arn IS NULL")
+_OF_A_RESERVATION = text("status = 'QUEUED' AND reservation_arn IS NOT NULL")
+
 quantum_tasks = Table(
     "quantum_tasks",
     metadata,
@@ -226,19 +239,28 @@ quantum_tasks = Table(
     Column("cost", BigInteger),  # once it has ended
     Column("execution_ms", BigInteger),  # as the result document states it
     Column("spending_limit_id", String(36)),  # the limit that counts it, even one deleted since
+    Column("reservation_arn", String(256)),  # that of its associations
+    Column(
+        "turn", BigInteger, nullable=False, server_default="0"
+    ),  # of its account; 0 where accounts do not take turns
     Index(
         "ix_quantum_tasks_spending_limit",
         "spending_limit_id",
         sqlite_where=text("spending_limit_id IS NOT NULL"),
         postgresql_where=text("spending_limit_id IS NOT NULL"),
     ),
+    # A device's lanes (domain/scheduling.py): all other work, and that of a reservation.
     Index(
-        "ix_quantum_tasks_queue",
-        "device_arn",
-        "priority",
-        "sequence",
-        sqlite_where=text("status = 'QUEUED'"),
-        postgresql_where=text("status = 'QUEUED'"),
+        "ix_quantum_tasks_lane",
+        *("device_arn", "priority", "turn", "sequence"),
+        sqlite_where=_OF_NO_RESERVATION,
+        postgresql_where=_OF_NO_RESERVATION,
+    ),
+    Index(
+        "ix_quantum_tasks_reserved",
+        *("reservation_arn", "priority", "turn", "sequence"),
+        sqlite_where=_OF_A_RESERVATION,
+        postgresql_where=_OF_A_RESERVATION,
     ),
     Index(
         "ix_quantum_tasks_running",
@@ -247,8 +269,8 @@ quantum_tasks = Table(
         postgresql_where=text("status IN ('RUNNING', 'CANCELLING')"),
     ),
     Index(
-        "ix_quantum_tasks_queued",  # counted against an account's quota
-        "account",
+        "ix_quantum_tasks_of_account",  # counted against its quota, and its last turn on a device
+        *("account", "device_arn", "turn"),
         sqlite_where=text("status = 'QUEUED'"),
         postgresql_where=text("status = 'QUEUED'"),
     ),
@@ -289,6 +311,7 @@ jobs = Table(
     Column("lease_owner", String(64)),
     Column("lease_until", BigInteger),
     Column("instance_price", BigInteger),  # of one instance a minute, at creation; units of 1e-10 USD
+    Column("reservation_arn", String(256)),  # that of its associations
     Index(
         "ix_jobs_queue",
         "device_arn",

@@ -15,6 +15,7 @@ KEYS = "keys"
 CLOCK = "clock"
 ANYTHING = "anything"  # whatever is published
 FAULTS = "faults"
+SCHEDULE = "schedule"  # what may start has changed: a reservation, a device's state, or a jump of service time
 
 
 def task(task_id: str) -> str:

@@ -6,7 +6,8 @@
       -> _complete: one transaction   the result object, if nobody has stored one, and COMPLETED (or FAILED: a program
                                       set of which nothing could be run has a document too)
 
-Nothing here decides: the order is domain/queue.py's, the allowed changes are domain/lifecycles.py's.
+Nothing here decides: whose work may start is domain/scheduling.py's, the order domain/queue.py's, the allowed changes
+domain/lifecycles.py's. timekeeper.py says when time itself has changed what may start.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from sqlalchemy import Connection
 
 from braketeer import quantum
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DeviceStatus
-from braketeer.domain import arns, queue
+from braketeer.domain import arns, queue, scheduling
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.faults import Kind
 from braketeer.domain.lifecycles import TaskStatus
+from braketeer.domain.reservations import reason_of_cancelling
 from braketeer.objects.embedded import EmbeddedObjects
-from braketeer.store import devices, topics
 from braketeer.store import objects as object_rows
 from braketeer.store import quantum_tasks as tasks
+from braketeer.store import reservations, schedule, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.faults import Faults
 from braketeer.store.objects import Content
@@ -58,10 +59,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a look at the queues has claimed, if anything, and the heads that it saw."""
+    """What a look at the queues has claimed, the heads that it has left waiting, and the memory that is free then."""
 
-    claim: tasks.Claim | None
+    claims: list[tasks.Claim]
     heads: list[queue.Head]
+    free_memory: int
 
 
 class Dispatcher:
@@ -124,8 +126,8 @@ class Dispatcher:
         claims = [run.claim for run in held]
         if self._claiming is not None:
             (claimed,) = await asyncio.gather(self._claiming, return_exceptions=True)
-            if not isinstance(claimed, BaseException) and claimed.claim is not None:
-                claims.append(claimed.claim)
+            if not isinstance(claimed, BaseException):
+                claims += claimed.claims
         for claim in claims:
             await self._give_back(claim, worker_died=False)
         await asyncio.gather(*(worker.close() for worker in self._workers))
@@ -145,65 +147,53 @@ class Dispatcher:
     async def _fill(self) -> None:
         """Claim tasks while there is a worker and memory for the next in order."""
         while self._idle:
-            used = sum(run.claim.memory_bytes for run in self._running)
-            # What does not fit even alone was refused at create; a machine that has shrunk since must not starve it.
-            free = self._memory_bytes - used if self._running else 2**62
             now = time.monotonic()
             running = [(run.started, run.claim.memory_bytes) for run in self._running]
-            claim_next = partial(
-                self._claim_next,
-                last_device=self._last_device,
-                free_slots=len(self._idle),
-                free_memory=free,
+            room = queue.Room(
+                slots=len(self._idle),
+                memory=self._memory_bytes,
+                used=sum(taken for _, taken in running),
+                running=len(running),
                 kept=self._waiting.kept(now, self._memory_bytes, running) if self._waiting is not None else None,
             )
             # Shielded: a claim that is being committed when we are closed has to be given back.
-            self._claiming = asyncio.ensure_future(self._database.write(claim_next))
+            claiming = partial(self._claim_next, last_device=self._last_device, room=room)
+            self._claiming = asyncio.ensure_future(self._database.write(claiming))
             claimed = await asyncio.shield(self._claiming)
             self._claiming = None
-            self._waiting = queue.waiting(claimed.heads, free, now, self._waiting)
-            claim = claimed.claim
-            if claim is None:
+            self._waiting = queue.waiting(claimed.heads, claimed.free_memory, now, self._waiting)
+            for claim in claimed.claims:
+                self._last_device = claim.device_arn
+                run = Running(claim, self._idle.pop(), now)
+                self._running.add(run)
+                run.coroutine = asyncio.create_task(self._run(run), name=f"task {claim.id}")
+            if not claimed.claims:
                 return
-            self._last_device = claim.device_arn
-            run = Running(claim, self._idle.pop(), now)
-            self._running.add(run)
-            run.coroutine = asyncio.create_task(self._run(run), name=f"task {claim.id}")
 
-    def _claim_next(
-        self,
-        transaction: Transaction,
-        *,
-        last_device: str | None,
-        free_slots: int,
-        free_memory: int,
-        kept: queue.Kept | None,
-    ) -> Claimed:
-        connection = transaction.connection
+    def _claim_next(self, transaction: Transaction, *, last_device: str | None, room: queue.Room) -> Claimed:
+        """Claim, in their order, all that may start now and for which there is room."""
+        connection, now = transaction.connection, self._clock.now_ms()
+        schedule.lock_scheduling(connection)
         lease_until = int(time.time() + self._lease_seconds)
-        while True:
-            heads = tasks.heads(connection, self._open(connection))
-            head = queue.next_to_start(heads, last_device, free_slots, free_memory, kept)
-            if head is None:
-                return Claimed(None, heads)
-            claim = tasks.claim(connection, head.task_id, self._owner, lease_until, self._clock.now_ms())
-            if claim is not None:
-                transaction.notify(topics.task(claim.id))
-                return Claimed(claim, heads)
-            # Another service was first: the status in the claim's condition has kept us out. The next head, then.
+        claims = []
 
-    def _open(self, connection: Connection) -> list[str]:
-        """The devices whose tasks may start now: those that this dispatcher serves and that are online."""
-        states = devices.states(connection)
-        return [
-            device.arn
-            for device in self._devices()
-            if devices.effective_status(states.get(device.arn), device.default_status) == DeviceStatus.ONLINE
-        ]
+        def claim(head: queue.Head) -> bool:
+            """Whether it is ours: the status in the claim's condition keeps us out where it was cancelled."""
+            found = tasks.claim(connection, head.task_id, self._owner, lease_until, now)
+            if found is None:
+                return False
+            transaction.notify(topics.task(found.id))
+            claims.append(found)
+            return True
+
+        view, running = schedule.view(connection, self._devices(), now), tasks.running(connection)
+        first = partial(tasks.head, connection)
+        heads, left = scheduling.start_tasks(view, now, running, room, last_device, first, claim)
+        return Claimed(claims, heads, left.free_memory)
 
     def _devices(self) -> Iterable[Device]:
         """The devices whose tasks this dispatcher runs."""
-        return [device for device in self._catalogue if device.computes]
+        return self._catalogue.computing()
 
     async def _run(self, run: Running) -> None:
         try:
@@ -286,6 +276,9 @@ class Dispatcher:
             transaction.notify(topics.task(claim.id))
             if status is TaskStatus.CANCELLING:
                 tasks.finish(connection, claim.id, TaskStatus.CANCELLED, now)
+                return False
+            if (over := _over(connection, claim, now)) is not None:
+                tasks.finish(connection, claim.id, TaskStatus.CANCELLED, now, failure_reason=over)
                 return False
             # An object that is there already stays as it is: the row is completed with that one.
             stored = object_rows.insert_if_absent(
@@ -377,6 +370,12 @@ class Dispatcher:
     def _recover(self, transaction: Transaction, lease_before: int) -> None:
         tasks.recover(transaction.connection, self._clock.now_ms(), lease_before)
         transaction.notify(topics.TASKS)
+
+
+def _over(connection: Connection, claim: tasks.Claim, now_ms: int) -> str | None:
+    """Why the result comes too late, where the task's reservation is over."""
+    found = reservations.get(connection, claim.reservation_arn) if claim.reservation_arn is not None else None
+    return reason_of_cancelling(found, now_ms) if found is not None and found.is_over(now_ms) else None
 
 
 def _seed(seed: int | None, claim: tasks.Claim) -> int | None:

@@ -19,15 +19,14 @@ import orjson
 from braketeer.devices.added import Added
 from braketeer.devices.catalogue import Catalogue, Device
 from braketeer.devices.drivers import Task
-from braketeer.devices.listed import DeviceStatus
 from braketeer.domain import arns
 from braketeer.domain.clock import Clock
-from braketeer.domain.lifecycles import TaskStatus
+from braketeer.domain.lifecycles import DeviceStatus, TaskStatus
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store import added_devices, devices, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
-from braketeer.work.dispatcher import Claimed, Dispatcher, Running
+from braketeer.work.dispatcher import Dispatcher, Running
 from braketeer.work.driver_worker import Call
 from braketeer.work.workers import Defect, NotNow, Refused, Worker, WorkerDied, WorkerNotStarted
 
@@ -93,13 +92,8 @@ class DrivenDispatcher(Dispatcher):
 
     async def _fill(self) -> None:
         # Every device's news wakes this one; a look costs less than a transaction that finds nothing to claim.
-        if await self._database.read(lambda connection: tasks.heads(connection, [self._arn])):
+        if await self._database.read(lambda connection: tasks.any_queued(connection, self._arn)):
             await super()._fill()
-
-    def _claim_next(self, transaction: Transaction, **terms: Any) -> Claimed:
-        if not added_devices.has_room(transaction.connection, self._arn, self._added.concurrency):
-            return Claimed(None, [])
-        return super()._claim_next(transaction, **terms)
 
     async def _compute(self, run: Running) -> tuple[bytes, dict[str, Any]]:
         claim = run.claim

@@ -21,7 +21,7 @@ import orjson
 
 from braketeer.devices.added import DefinitionError, checked_document
 from braketeer.devices.drivers import Driver, Finished, NoDriver, Refused, Submitted, Task, Unavailable, load
-from braketeer.devices.listed import DeviceStatus
+from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.work.task_worker import NICENESS, answer, read_requests
 
 MOST_WORDS = 1000  # characters of what a driver says; a handle has no more either

@@ -74,7 +74,8 @@ class Follower:
                 return
             for event_type, message in ending.events:
                 jobs.add_event(connection, job_id, event_type, message, ended_at)
-            jobs.add_event(connection, job_id, status.value, last_message, ended_at)
+            because = jobs.reason_of_cancelling(connection, job_id) if status is JobStatus.CANCELLED else None
+            jobs.add_event(connection, job_id, status.value, because or last_message, ended_at)
             revoke_keys(connection, job_id)
             for topic in (topics.job(job_id), topics.JOBS, topics.KEYS):
                 transaction.notify(topic)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,13 +27,14 @@ from typing import Any, Protocol
 import psutil
 from sqlalchemy import Connection, RowMapping
 
-from braketeer.domain import arns
+from braketeer.domain import arns, scheduling
 from braketeer.domain.accounts import AccessKey
 from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ServiceError
 from braketeer.domain.lifecycles import JobStatus
-from braketeer.store import jobs, topics
+from braketeer.store import jobs, schedule, topics
 from braketeer.store.database import Database, Transaction
+from braketeer.store.schedule import Scheduled
 from braketeer.work import sandbox
 from braketeer.work.job_cgroup import ControlGroup
 from braketeer.work.job_folder import (
@@ -71,10 +72,6 @@ class IssueKey(Protocol):
     def __call__(self, connection: Connection, account: str, job_id: str, expires_at: int) -> AccessKey: ...
 
 
-# Says, from the rows of a connection, which devices (by ARN) begin no job now.
-Held = Callable[[Connection], Callable[[str], bool]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSettings:
     """How jobs are run here. Seconds and bytes; ``hidden`` are folders that no job may see."""
@@ -103,14 +100,14 @@ class JobSupervisor:
         issue_key: IssueKey,
         revoke_keys: RevokeKeys,
         settings: JobSettings,
-        held: Held = lambda connection: lambda device_arn: False,
+        catalogue: Iterable[Scheduled] = (),
     ) -> None:
         self._database = database
+        self._catalogue = catalogue
         self._clock = clock
         self._issue_key = issue_key
         self._revoke_keys = revoke_keys
         self._settings = settings
-        self._held = held
         self._folders = settings.folder.absolute()  # runners have another working directory
         self._memory_bytes = settings.memory_bytes or psutil.virtual_memory().total * 9 // 10
         self._shown: list[str] = []
@@ -229,8 +226,8 @@ class JobSupervisor:
                 return None
             now = self._clock.now_ms()
             slots = self._settings.slots
-            held = self._held(transaction.connection)
-            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until(), held)
+            gates = scheduling.gates(schedule.view(transaction.connection, self._catalogue, now), now)
+            job = jobs.claim_next(transaction.connection, now, slots, self._owner, self._lease_until(), gates)
             if job is not None:
                 message = "Starting a process for the job."
                 jobs.add_event(transaction.connection, job["id"], "STARTING_INSTANCE", message, now)

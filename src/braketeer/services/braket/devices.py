@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.devices.listed import DeviceStatus
 from braketeer.domain import pagination
 from braketeer.domain.accounts import Caller
+from braketeer.domain.clock import Clock
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
-from braketeer.domain.lifecycles import JobStatus
+from braketeer.domain.lifecycles import DeviceStatus, JobStatus
 from braketeer.domain.queue import JOB_DEPTH_CAP, TASK_DEPTH_CAP, Priority, capped
 from braketeer.store import devices, jobs, quantum_tasks
 from braketeer.store.database import Database
@@ -27,9 +27,10 @@ class Devices:
     show duplicates otherwise (AwsDevice.get_devices). ``page_key`` signs page tokens.
     """
 
-    def __init__(self, database: Database, catalogue: Catalogue, page_key: bytes) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, clock: Clock, page_key: bytes) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._clock = clock
         self._page_key = page_key
 
     async def get_device(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ class Devices:
 
         state, queues = await self._database.read(look)
         return {
-            **_summary(device, state),
+            **self._summary(device, state),
             "deviceCapabilities": device.capabilities_with(None if state is None else state.recorded_windows),
             "deviceQueueInfo": queues,
         }
@@ -65,7 +66,9 @@ class Devices:
         ]
         start = self._start(request.get("nextToken"), found)
         end = start + (request.get("maxResults") or DEFAULT_PAGE)
-        answer: dict[str, Any] = {"devices": [_summary(device, states.get(device.arn)) for device in found[start:end]]}
+        answer: dict[str, Any] = {
+            "devices": [self._summary(device, states.get(device.arn)) for device in found[start:end]]
+        }
         if end < len(found):
             answer["nextToken"] = pagination.sign(self._page_key, {"search": "SearchDevices", "from": found[end].arn})
         return answer
@@ -80,19 +83,18 @@ class Devices:
                 return index
         raise ValidationException("The nextToken belongs to another search")
 
+    def _summary(self, device: Device, state: devices.DeviceState | None) -> dict[str, Any]:
+        return {
+            "deviceArn": device.arn,
+            "deviceName": device.name,
+            "providerName": device.provider,
+            "deviceType": device.type.value,
+            "deviceStatus": devices.effective_status(state, device.default_status, self._clock.now_ms()),
+        }
+
 
 def _is_switched_on(state: devices.DeviceState | None) -> bool:
     return state is not None and state.status == DeviceStatus.ONLINE
-
-
-def _summary(device: Device, state: devices.DeviceState | None) -> dict[str, Any]:
-    return {
-        "deviceArn": device.arn,
-        "deviceName": device.name,
-        "providerName": device.provider,
-        "deviceType": device.type.value,
-        "deviceStatus": devices.effective_status(state, device.default_status),
-    }
 
 
 def _wanted_arns(filters: list[Mapping[str, Any]]) -> set[str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from braketeer.devices.catalogue import Catalogue
-from braketeer.domain import arns
+from braketeer.domain import arns, associations
 from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
 from braketeer.domain.clock import Clock, iso
@@ -20,11 +20,12 @@ from braketeer.domain.errors import ConflictException, ValidationException
 from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
 from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
 from braketeer.domain.queue import JOB_POSITION_CAP, capped
+from braketeer.domain.reservations import reserved_message
 from braketeer.domain.s3_places import Place
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, devices, jobs, quotas, search, tags, topics
+from braketeer.store import client_tokens, devices, jobs, quotas, reservations, search, tags, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import jobs as jobs_table
 
@@ -98,6 +99,7 @@ class Jobs:
             "events": [{"eventType": "QUEUED_FOR_EXECUTION", "timeOfEvent": now, "message": _QUEUED}],
             "created_at": now,
             "ingested": {},
+            "reservation_arn": associations.reservation_arn(request.get("associations")),
             "instance_price": self._catalogue.prices.of_instance(request["instanceConfig"]["instanceType"]) or None,
         }
 
@@ -120,14 +122,13 @@ class Jobs:
         job_id = requests.id_in(request["jobArn"], "job", caller)
         with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
 
-        def find(connection: Connection) -> tuple[RowMapping, dict[str, str], int]:
+        def find(connection: Connection) -> tuple[RowMapping, dict[str, str], dict[str, str]]:
             row = jobs.owned(connection, job_id, caller.account, caller.region)
             if row is None:
                 raise requests.not_found(request["jobArn"])
-            waits = with_queue and row["status"] == JobStatus.QUEUED
-            return row, tags.of(connection, _arn(row)), jobs.queue_position(connection, row) if waits else 0
+            return row, tags.of(connection, _arn(row)), _queue_info(connection, row) if with_queue else {}
 
-        row, found_tags, position = await self._database.read(find)
+        row, found_tags, queue_info = await self._database.read(find)
         given = row["request"]
         return {
             "status": row["status"],
@@ -141,7 +142,7 @@ class Jobs:
             **requests.present(
                 failureReason=row["failure_reason"],
                 billableDuration=_billable_ms(row),
-                queueInfo=_queue_info(row, position) if with_queue else None,
+                queueInfo=queue_info or None,
             ),
         }
 
@@ -196,9 +197,11 @@ class Jobs:
         device_name = request["deviceConfig"]["device"]
         if not _LOCAL_DEVICE.fullmatch(device_name):
             device = requests.device_of(self._catalogue, device_name)
-            requests.check_device(connection, device, devices.state(connection, device.arn), caller, request, now_ms)
+            reservation = associations.reservation_arn(request.get("associations"))
+            state = devices.state(connection, device.arn)
+            requests.check_device(connection, device, state, caller, reservation, now_ms)
         elif request.get("associations"):
-            raise ValidationException(f"Braket Direct is not supported for {device_name}")
+            raise associations.not_supported(device_name)
         requests.require_bucket(connection, caller, _bucket(request["outputDataConfig"]["s3Path"]))
         if (checkpoint := request.get("checkpointConfig")) is not None:
             requests.require_bucket(connection, caller, _bucket(checkpoint["s3Uri"]))
@@ -261,8 +264,13 @@ def _billable_ms(row: RowMapping) -> int | None:
     return int(row["ended_at"] - row["started_at"])
 
 
-def _queue_info(row: RowMapping, position: int) -> dict[str, Any]:
-    if row["status"] == JobStatus.QUEUED:
-        return {"queue": "JOBS_QUEUE", "position": capped(position, JOB_POSITION_CAP)}
-    message = f"Job is in {row['status']} status. AmazonBraket does not show queue position for this status."
-    return {"queue": "JOBS_QUEUE", "position": "None", "message": message}
+def _queue_info(connection: Connection, row: RowMapping) -> dict[str, str]:
+    """``message`` is there only when there is no position."""
+    if row["status"] != JobStatus.QUEUED:
+        message = f"Job is in {row['status']} status. AmazonBraket does not show queue position for this status."
+        return {"queue": "JOBS_QUEUE", "position": "None", "message": message}
+    reserved = row["reservation_arn"]
+    reservation = reservations.get(connection, reserved) if reserved is not None else None
+    if reservation is not None:
+        return {"queue": "JOBS_QUEUE", "position": "None", "message": reserved_message("Job", reservation)}
+    return {"queue": "JOBS_QUEUE", "position": capped(jobs.queue_position(connection, row), JOB_POSITION_CAP)}

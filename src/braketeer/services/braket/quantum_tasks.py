@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import orjson
 from sqlalchemy import Connection, RowMapping
 
 from braketeer.devices.catalogue import Catalogue, Device
-from braketeer.domain import arns
+from braketeer.domain import arns, associations
 from braketeer.domain.accounts import Caller
 from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import (
@@ -23,12 +24,24 @@ from braketeer.domain.errors import (
 from braketeer.domain.ids import fresh_uuid
 from braketeer.domain.lifecycles import TASK_FINISHED, TaskStatus
 from braketeer.domain.queue import TASK_POSITION_CAP, Priority, capped
+from braketeer.domain.reservations import Reservation, reserved_message
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.quantum import Prepared
 from braketeer.quantum.circuit import PROGRAM_SET, Limits
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import added_devices, client_tokens, jobs, quotas, search, spending_limits, standing, tags, topics
+from braketeer.store import (
+    added_devices,
+    client_tokens,
+    jobs,
+    quotas,
+    reservations,
+    search,
+    spending_limits,
+    standing,
+    tags,
+    topics,
+)
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import quantum_tasks
@@ -98,6 +111,8 @@ class QuantumTasks:
         programs: Programs,
         driven: Driven,
         page_key: bytes,
+        *,
+        fair_share: bool = False,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
@@ -105,6 +120,7 @@ class QuantumTasks:
         self._programs = programs
         self._driven = driven
         self._page_key = page_key
+        self._fair_share = fair_share  # accounts take turns on simulators
         self._held = 0
 
     async def create_quantum_task(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +153,7 @@ class QuantumTasks:
             if made != arn:
                 return made
             stands = standing.of(connection, caller.account, device.arn, request["outputS3Bucket"])
-            job_id = self._require(connection, caller, device, request, stands)
+            tied = self._require(connection, caller, device, request, stands)
             if device.added is not None and not added_devices.hold(connection, device.arn):
                 raise ValidationException(f"The device {device.arn} does not exist")  # any more
             quotas.require_task(connection, caller.account, stands.quotas)
@@ -146,13 +162,14 @@ class QuantumTasks:
                 "account": caller.account,
                 "region": caller.region,
                 "device_arn": device.arn,
-                "priority": Priority.PRIORITY if job_id and not device.is_simulator else Priority.NORMAL,
+                "priority": Priority.PRIORITY if tied.job_id and not device.is_simulator else Priority.NORMAL,
                 "shots": request["shots"],
                 "output_bucket": request["outputS3Bucket"],
                 "output_prefix": f"{request['outputS3KeyPrefix']}/{task_id}",
                 "device_parameters": request.get("deviceParameters", "{}"),
-                "job_id": job_id,
-                "associations": request.get("associations"),
+                "job_id": tied.job_id,
+                "associations": tied.associations,
+                "reservation_arn": associations.reservation_arn(tied.associations),
                 "experimental_capabilities": request.get("experimentalCapabilities"),
                 "action_type": prepared.action_type,
                 "program_count": prepared.program_count,
@@ -160,6 +177,8 @@ class QuantumTasks:
                 "memory_bytes": prepared.memory_bytes,
                 "created_at": now,
             }
+            if self._fair_share and device.is_simulator:
+                row["turn"] = tasks.next_turn(connection, caller.account, device.arn)
             money = spending_limits.charge(connection, row, device.price, limited=stands.has_limit)
             tasks.add(connection, request["action"], row | money)
             tags.put(connection, arn, request.get("tags") or {})
@@ -173,10 +192,11 @@ class QuantumTasks:
         task_id = requests.id_in(request["quantumTaskArn"], "quantum-task", caller)
         with_queue = "QueueInfo" in (request.get("additionalAttributeNames") or ())
         read = partial(self._read, caller=caller, task_id=task_id, with_queue=with_queue)
-        row, found_tags, ahead, job_arn = await self._read_when_ended(task_id, read)
+        found = await self._read_when_ended(task_id, read)
+        row = found.row
         answer = _summary(row) | {
             "deviceParameters": row["device_parameters"],
-            "tags": found_tags,
+            "tags": found.tags,
             "actionMetadata": requests.present(
                 actionType=row["action_type"],
                 programCount=row["program_count"],
@@ -185,11 +205,11 @@ class QuantumTasks:
         }
         answer |= requests.present(
             failureReason=row["failure_reason"],
-            jobArn=job_arn,
+            jobArn=found.job_arn,
             associations=row["associations"],
             numSuccessfulShots=row["successful_shots"],
             experimentalCapabilities=row["experimental_capabilities"],
-            queueInfo=_queue_info(row, ahead) if with_queue else None,
+            queueInfo=_queue_info(found) if with_queue else None,
         )
         return answer
 
@@ -276,7 +296,7 @@ class QuantumTasks:
         if made is None:
             device = requests.device_of(self._catalogue, request["deviceArn"])
             stands = standing.of(connection, caller.account, device.arn, request["outputS3Bucket"])
-            self._require(connection, caller, device, request, stands)
+            self._require(connection, caller, device, request, stands, to_write=False)
         return made
 
     def _require(
@@ -286,12 +306,21 @@ class QuantumTasks:
         device: Device,
         request: dict[str, Any],
         stands: standing.Standing,
-    ) -> str | None:
-        """Raise what the rows refuse of a create; the id of the job whose token it carries, if any."""
-        requests.check_device(connection, device, stands.device, caller, request, self._clock.now_ms())
+        *,
+        to_write: bool = True,
+    ) -> _Tied:
+        """Raise what the rows refuse of a create; else what the task belongs to."""
+        token = request.get("jobToken")
+        job = requests.living_job(connection, caller, token) if token else None
+        tie = request.get("associations")
+        # The key of a reserved job stands for the job where its token was left out.
+        inside = job if job is not None or caller.job_id is None else jobs.get(connection, caller.job_id)
+        if inside is not None:
+            tie = associations.inherited(tie, device.arn, inside["device_arn"], inside["reservation_arn"])
+        reservation_arn, now = associations.reservation_arn(tie), self._clock.now_ms()
+        requests.check_device(connection, device, stands.device, caller, reservation_arn, now, to_write=to_write)
         requests.check_owner(caller, request["outputS3Bucket"], stands.bucket_owner)
-        job_token = request.get("jobToken")
-        return requests.living_job(connection, caller, job_token) if job_token else None
+        return _Tied(None if job is None else job["id"], tie)
 
     def _read(self, connection: Connection, *, caller: Caller, task_id: str, with_queue: bool) -> _Found:
         """A task of the caller's and what belongs to it."""
@@ -300,10 +329,12 @@ class QuantumTasks:
             raise requests.not_found(arns.quantum_task(caller.region, caller.account, task_id))
         queued = row["status"] == TaskStatus.QUEUED
         ahead = tasks.tasks_ahead(connection, row, TASK_POSITION_CAP if with_queue else 1) if queued else 0
+        reserved = queued and row["reservation_arn"] is not None
+        reservation = reservations.get(connection, row["reservation_arn"]) if reserved else None
         # A job in one region may create tasks in another.
         job = jobs.get(connection, row["job_id"]) if row["job_id"] else None
         job_arn = arns.job(job["region"], job["account"], job["id"]) if job is not None else None
-        return row, tags.of(connection, _arn(row)), ahead, job_arn
+        return _Found(row, tags.of(connection, _arn(row)), ahead, job_arn, reservation)
 
     async def _read_when_ended(self, task_id: str, read: Callable[[Connection], _Found]) -> _Found:
         """What ``read`` finds once the task has ended, or after HOLD_SECONDS, or at once where it is not worth a wait.
@@ -315,21 +346,40 @@ class QuantumTasks:
             found = await self._database.read(read)
             self._held += 1
             try:
-                while self._is_worth_a_wait(found[0], found[2]) and (left := deadline - time.monotonic()) > 0:
+                while self._is_worth_a_wait(found) and (left := deadline - time.monotonic()) > 0:
                     if await news.wait(left):
                         found = await self._database.read(read)
             finally:
                 self._held -= 1
         return found
 
-    def _is_worth_a_wait(self, row: Mapping[str, Any], ahead: int) -> bool:
-        young = self._clock.now_ms() - row["created_at"] < HOLD_YOUNGER_THAN_MS
-        next_up = row["status"] == TaskStatus.QUEUED and ahead == 0
+    def _is_worth_a_wait(self, found: _Found) -> bool:
+        row, now = found.row, self._clock.now_ms()
+        young = now - row["created_at"] < HOLD_YOUNGER_THAN_MS
+        begun = found.reservation is None or found.reservation.is_active(now)
+        next_up = row["status"] == TaskStatus.QUEUED and found.ahead == 0 and begun
         return young and (next_up or row["status"] == TaskStatus.RUNNING) and self._held <= MOST_HELD
 
 
-# A task's row, its tags, how many tasks are ahead of it, and the ARN of its job.
-_Found = tuple[Mapping[str, Any], dict[str, str], int, str | None]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A task's row, its tags, how many tasks are ahead of it, the ARN of its job, and the reservation that it waits
+    in.
+    """
+
+    row: Mapping[str, Any]
+    tags: dict[str, str]
+    ahead: int
+    job_arn: str | None
+    reservation: Reservation | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tied:
+    """What a new task belongs to: the job whose token it carries, and its associations."""
+
+    job_id: str | None
+    associations: Sequence[Mapping[str, Any]] | None
 
 
 def _limits(device: Device, request: Mapping[str, Any]) -> Limits:
@@ -374,10 +424,13 @@ def _summary(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _queue_info(row: Mapping[str, Any], ahead: int) -> dict[str, Any]:
+def _queue_info(found: _Found) -> dict[str, Any]:
     """Position counts from 1; ``message`` is there only when there is no position (the SDK's tests demand it)."""
+    row = found.row
     place = {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": Priority(row["priority"]).label}
-    if row["status"] == TaskStatus.QUEUED:
-        return place | {"position": capped(ahead + 1, TASK_POSITION_CAP)}
-    message = f"Task is in {row['status']} status. AmazonBraket does not show queue position for this status."
-    return place | {"position": "None", "message": message}
+    if row["status"] != TaskStatus.QUEUED:
+        message = f"Task is in {row['status']} status. AmazonBraket does not show queue position for this status."
+        return place | {"position": "None", "message": message}
+    if found.reservation is not None:
+        return place | {"position": "None", "message": reserved_message("Task", found.reservation)}
+    return place | {"position": capped(found.ahead + 1, TASK_POSITION_CAP)}

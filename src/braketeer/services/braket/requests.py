@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from braketeer.devices.catalogue import Catalogue, Device
 from braketeer.domain import associations
@@ -74,19 +74,24 @@ def check_device(
     device: Device,
     state: DeviceState | None,
     caller: Caller,
-    request: dict[str, Any],
+    reservation_arn: str | None,
     now_ms: int,
+    *,
+    to_write: bool = True,
 ) -> None:
     """Associations first, then the device's status: the order in which the real service refuses.
 
-    ``state`` is what the operator has set for the device, if anything.
+    ``state`` is what the operator has set for the device, if anything. In a transaction that is ``to_write`` work of
+    the reservation, nobody ends it meanwhile: its row is locked.
     """
-    arn = associations.reservation_arn(request.get("associations"))
-    if arn is not None:
+    if reservation_arn is not None:
         reservable = not device.is_simulator or (state is not None and state.reservable)
-        reservation = reservations.get(connection, arn)
-        associations.check(arn, reservation, caller.account, device.arn, reservable=reservable, now_ms=now_ms)
-    status = effective_status(state, device.default_status)
+        find = reservations.lock_shared if to_write else reservations.get
+        reservation = find(connection, reservation_arn)
+        associations.check(
+            reservation_arn, reservation, caller.account, device.arn, reservable=reservable, now_ms=now_ms
+        )
+    status = effective_status(state, device.default_status, now_ms)
     if status == "RETIRED":
         raise DeviceRetiredException(f"The device {device.arn} is retired")
     if status != "ONLINE":
@@ -107,8 +112,8 @@ def check_owner(caller: Caller, name: str, owner: str | None) -> None:
         raise ValidationException(f"The output bucket {name} belongs to another account")
 
 
-def living_job(connection: Connection, caller: Caller, token: str) -> str:
-    """The id of the caller's own running job that has this token."""
+def living_job(connection: Connection, caller: Caller, token: str) -> RowMapping:
+    """The caller's own running job that has this token."""
     job = jobs.by_token(connection, token)
     if job is None or job["account"] != caller.account:
         raise ValidationException("The job token is not valid")
@@ -116,7 +121,7 @@ def living_job(connection: Connection, caller: Caller, token: str) -> str:
         raise ValidationException("The job token belongs to another job")
     if job["status"] != JobStatus.RUNNING:
         raise ValidationException("The job of this job token is not running")
-    return str(job["id"])
+    return job
 
 
 def check_tags(values: dict[str, str] | None) -> None:

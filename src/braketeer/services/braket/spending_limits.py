@@ -68,7 +68,7 @@ class SpendingLimits:
                 return made
             spending.check_period(row["starts_at"], row["ends_at"], now)
             state = devices.state(connection, device.arn)
-            if devices.effective_status(state, device.default_status) == "RETIRED":
+            if devices.effective_status(state, device.default_status, now) == "RETIRED":
                 raise DeviceRetiredException(f"The device {device.arn} is retired")
             if not spending_limits.add(connection, row):
                 raise ValidationException(_there_already(connection, caller, device.arn))
