@@ -1,3 +1,5 @@
 """A driver whose module ends the process that imports it."""
 
-raise SystemExit(3)
+import os
+
+os._exit(3)

@@ -23,10 +23,9 @@ def environment(*folders: Path) -> dict[str, str]:
 
 
 class Toy:
-    """``submitted``, ``waiting`` and ``cancelled`` have a line for each call. What is submitted has no answer while
-    there is ``hang``. A task waits until there is
-    ``result.json``, and is refused where there is ``refusal``; while there is ``away``, nothing can be reached; ``die``
-    ends the process, once.
+    """``submitted``, ``waiting`` and ``cancelled`` have a line for each call. While there is ``hang``, who submits gets
+    no answer. A task waits until there is ``result.json``, and is refused where there is ``refusal``; while there
+    is ``away``, nothing can be reached; ``die`` ends the process, once.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from braketeer.cli.problems import Problem
 from tests import processes
 from tests.services import GARNET, SV1, RunningService, running
 
@@ -224,7 +225,7 @@ def test_the_sdk_sees_what_the_operator_did(service: RunningService, monkeypatch
 def test_what_is_asked_wrongly_is_refused_in_words(
     service: RunningService, method: str, path: str, body: Any, words: str
 ) -> None:
-    with pytest.raises(Exception, match=words):
+    with pytest.raises(Problem, match=words):
         service.access.call(method, path, body)
 
 
@@ -234,6 +235,9 @@ def test_a_file_that_cannot_be_read_is_named(service: RunningService, tmp_path: 
     wrong.write_text("arn = ")
     refused = device(service, "add", str(wrong))
     assert (refused.returncode, "is not TOML" in refused.stderr) == (2, True)
+    wrong.write_text("arn = 2026-11-22")
+    refused = device(service, "add", str(wrong))
+    assert (refused.returncode, "what cannot be sent as JSON" in refused.stderr) == (2, True)
 
 
 def test_the_sdk_opens_every_device_it_names(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:

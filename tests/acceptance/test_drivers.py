@@ -150,6 +150,8 @@ def test_what_the_driver_does_not_take_is_refused_at_the_creation(toy: Callable[
     ):
         with pytest.raises(ClientError, match=words):
             braket.create_quantum_task(**request, action=action)
+    with pytest.raises(ClientError, match="drivers take no experimentalCapabilities"):
+        braket.create_quantum_task(**request, action=openqasm(BELL), experimentalCapabilities={"enabled": "ALL"})
     # The shots of a program set are those of all its executables.
     name = "braket.ir.openqasm.program_set"
     sets = toy(document={**DOCUMENT, "action": {name: {}}})

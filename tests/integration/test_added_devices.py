@@ -97,13 +97,13 @@ def test_a_device_is_added_once_by_however_many(database: Database) -> None:
 
 
 def test_what_a_driver_tells_is_news_once(database: Database) -> None:
-    assert not database.write_now(lambda tx: added_devices.tell_document(tx.connection, ARN, {"a": 1}))
+    def tell(document: dict[str, int], options: bytes = b"sealed") -> bool:
+        return database.write_now(lambda tx: added_devices.tell_document(tx.connection, ARN, options, document))
+
+    assert not tell({"a": 1})
     _add(database)
-    told = [
-        database.write_now(lambda tx, told=told: added_devices.tell_document(tx.connection, ARN, told))
-        for told in ({"a": 1}, {"a": 1}, {"a": 2})
-    ]
-    assert told == [True, False, True]
+    assert [tell({"a": 1}), tell({"a": 1}), tell({"a": 2})] == [True, False, True]
+    assert not tell({"a": 3}, b"of the driver before")
     assert database.read_now(added_devices.all_rows)[0].document == {"a": 2}
 
 

@@ -147,13 +147,14 @@ def test_a_device_of_the_list_cannot_be_replaced() -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Iterator[None]:
-    """A driver that is installed, and one whose module is not there."""
+    """A driver that is installed, one whose module is not there, and one whose module is a program that ends."""
     info = tmp_path / "some_driver-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-driver\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[braketeer.drivers]\nsome = tests.toy_driver:Toy\nbroken = nothing_there:Driver\n"
+        "[braketeer.drivers]\nsome = tests.toy_driver:Toy\nbroken = nothing_there:Driver\nleaving = leaving:Driver\n"
     )
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)")
     sys.path.append(str(tmp_path))
     yield
     sys.path.remove(str(tmp_path))
@@ -161,12 +162,14 @@ def installed(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("installed")
 def test_a_driver_is_found_by_its_entry_point_or_its_place() -> None:
-    assert drivers.names() == ["broken", "some"]
+    assert drivers.names() == ["broken", "leaving", "some"]
     assert drivers.load("some") is drivers.load("tests.toy_driver:Toy")
     for name, words in (
-        ("none", "no driver 'none'.*there are: broken, some"),
+        ("none", "no driver 'none'.*there are: broken, leaving, some"),
         ("broken", "cannot be loaded: ModuleNotFoundError"),
+        ("leaving", "cannot be loaded: SystemExit: 3"),
         ("tests.toy_driver:Nothing", "cannot be loaded: AttributeError"),
+        ("tests.forgetful_driver:Driver", "cannot be loaded: KeyError"),
     ):
         with pytest.raises(drivers.NoDriver, match=words):
             drivers.load(name)
@@ -202,6 +205,6 @@ def test_the_driver_in_the_documentation_is_one() -> None:
 @pytest.mark.usefixtures("installed")
 def test_doctor_lists_the_drivers_that_are_there() -> None:
     found = [(finding.state, finding.text) for finding in doctor._drivers()]
-    assert found[1] == ("ok", "some is installed")
+    assert found[-1] == ("ok", "some is installed")
     assert found[0][0] == "note"
     assert found[0][1].startswith("The driver 'broken' cannot be loaded: ModuleNotFoundError")

@@ -73,6 +73,10 @@ def test_teleportation() -> None:
         ),
         # A reset in the middle of an entangled pair leaves the other half mixed.
         ("h q[0]; cnot q[0], q[1]; reset q[0]; c[0] = measure q[0]; c[1] = measure q[1];", {"00": 0.5, "01": 0.5}),
+        # Whichever outcome fewer shots have, of one reset and of the next.
+        ("ry(1.2) q[0]; reset q[0]; c[0] = measure q[0];", {"0": 1}),
+        ("ry(1.9) q[0]; reset q[0]; c[0] = measure q[0];", {"0": 1}),
+        ("ry(1.2) q; reset q; ry(1.2) q; reset q; c = measure q;", {"000": 1}),
         # The same measurement in two bits.
         ("bit d; h q[0]; d = measure q[0]; c[1] = d; reset q[0];", {"00": 0.5, "11": 0.5}),
     ],

@@ -328,6 +328,8 @@ def test_what_is_not_supported_is_said_by_name(body: str, wanted: str) -> None:
         ("return 1;", "'return' outside of a subroutine"),
         ("break;", "'break' outside"),
         ("if (true) { qubit r; }", "outside all blocks"),
+        ("box { input float x; }", "Inputs are declared outside all blocks"),
+        ("def f(qubit a) { input float x; }", "Inputs are declared outside all blocks"),
         ("let a = q ++ q[0];", "twice"),
         ('bit[2] b = "01"; b = "011";', "3 bits do not fit in bit[2]"),
         ('bit[2] b = "02";', "Not a string of bits"),

@@ -30,6 +30,13 @@ def test_matrix_is_the_sdks(name: str) -> None:
     assert expected.shape == (2 ** GATES[name].qubits,) * 2
 
 
+@pytest.mark.parametrize("angle", [1e6, 1e12, 1e18, 1e300])
+def test_large_angles_leave_matrices_unitary(angle: float) -> None:
+    for name, signature in GATES.items():
+        matrix = gate_matrix(name, [angle, 1.1 * angle, 1.3 * angle][: signature.parameters])
+        assert np.abs(matrix @ matrix.conj().T - np.eye(len(matrix))).max() < 1e-15
+
+
 def test_no_gate_of_the_sdk_is_missing() -> None:
     not_gates = {"gate", "unitary", "pulsegate", "angledgate", "doubleangledgate", "tripleangledgate"}
     assert set(SDK_NAMES) - not_gates == set(GATES)

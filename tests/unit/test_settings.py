@@ -183,6 +183,6 @@ def test_every_engine_can_be_chosen() -> None:
 
 
 def test_an_engine_that_is_not_installed_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pennylane_lightning", None)
+    monkeypatch.setitem(sys.modules, "pennylane_lightning.lightning_qubit_ops", None)
     with pytest.raises(StartError, match="package of 'lightning' is not installed here"):
         Service(Settings(data_dir=tmp_path, engine="lightning"), "http://127.0.0.1:1")

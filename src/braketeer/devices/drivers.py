@@ -66,7 +66,9 @@ class Driver(Protocol):
         """
 
     def cancel(self, task: Task, handle: str | None) -> None:
-        """Stop a task, which may have ended already. ``handle`` is None where it was never Submitted."""
+        """Stop a task, which may have ended already. ``handle`` is None where ``run`` gave no answer: the device may
+        have the task nevertheless. Of a task that has ended here, ``action`` may be empty.
+        """
 
     def status(self) -> str:
         """ONLINE, OFFLINE or RETIRED; asked every ``refresh_seconds``."""
@@ -93,7 +95,7 @@ def load(name: str) -> Callable[[Mapping[str, Any]], Driver]:
             found = points[name].load()
     except NoDriver:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise NoDriver(f"The driver '{name}' cannot be loaded: {type(problem).__name__}: {problem}") from problem
     driver: Callable[[Mapping[str, Any]], Driver] = found
     return driver

@@ -231,8 +231,9 @@ class _Course:
                 self._advance(operations)
                 self.state.apply(reset(qubit), self.courses.random)
             return
-        known = len(self.outcomes) < self.decided
-        if self.measure(operations, label) and not known:
+        # A course that waited has taken in its last outcome, but nothing that follows from it.
+        turned = len(self.outcomes) + 1 < self.decided
+        if self.measure(operations, label) and not turned:
             self.state.apply(Gate("x", (qubit,)), self.courses.random)
 
     def _choice(self, qubit: int) -> int:

@@ -132,7 +132,8 @@ def _rotation(angle: float, axis: float) -> list[list[complex]]:
 
 def _u(theta: float, phi: float, lam: float) -> list[list[complex]]:
     cos, sin = math.cos(theta / 2), math.sin(theta / 2)
-    return [[cos, -_phase(lam) * sin], [_phase(phi) * sin, _phase(phi + lam) * cos]]
+    left, right = _phase(phi), _phase(lam)  # the phase of their sum is another one where large angles lose digits in it
+    return [[cos, -right * sin], [left * sin, left * right * cos]]
 
 
 def _ry(angle: float) -> list[list[complex]]:

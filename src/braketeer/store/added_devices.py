@@ -73,10 +73,13 @@ def all_rows(connection: Connection) -> list[Row]:
     return [Row(row.definition, row.options, row.document) for row in rows]
 
 
-def tell_document(connection: Connection, device_arn: str, document: Mapping[str, Any]) -> bool:
-    """What the driver has told of the device; whether it is new, and the device is still there."""
-    row = connection.execute(select(_d.document).where(_d.device_arn == device_arn).with_for_update()).one_or_none()
-    if row is None or row.document == document:
+def tell_document(connection: Connection, device_arn: str, options: bytes, document: Mapping[str, Any]) -> bool:
+    """What the driver has told of the device; whether it is new, and the device still has these options: those of a
+    driver that was replaced a moment ago are not its own, each sealing is another. The row is locked meanwhile.
+    """
+    query = select(_d.document, _d.options).where(_d.device_arn == device_arn).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None or bytes(row.options) != options or row.document == document:
         return False
     connection.execute(update(added_devices).where(_d.device_arn == device_arn).values(document=document))
     return True

@@ -43,7 +43,10 @@ _NO_USE = (NotNow, Refused, Defect, WorkerDied, WorkerNotStarted, TimeoutError)
 
 
 class DrivenDispatcher(Dispatcher):
-    """Runs the tasks of one device by its driver, whose ``options`` are JSON; asks it now and then how it is."""
+    """Runs the tasks of one device by its driver, and asks it now and then how it is.
+
+    ``options`` are the driver's, as JSON; ``sealed`` is what the device's row has of them.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class DrivenDispatcher(Dispatcher):
         clock: Clock,
         added: Added,
         options: str,
+        sealed: bytes,
         lease_seconds: float,
     ) -> None:
         super().__init__(
@@ -69,6 +73,7 @@ class DrivenDispatcher(Dispatcher):
         self._added = added
         self._arn = added.listed.arn
         self._options = options
+        self._sealed = sealed
         self.aside = Worker(module=MODULE)  # for what must not wait until a task has run
         self._watcher: asyncio.Task[None] | None = None
 
@@ -194,7 +199,7 @@ class DrivenDispatcher(Dispatcher):
 
         def tell(transaction: Transaction) -> None:
             connection, status = transaction.connection, head["status"]
-            changed = told is not None and added_devices.tell_document(connection, self._arn, told)
+            changed = told is not None and added_devices.tell_document(connection, self._arn, self._sealed, told)
             before = devices.state(connection, self._arn)
             if before is None or before.reported != status:
                 devices.set_reported(connection, self._arn, status, now)

@@ -67,7 +67,7 @@ class Drivers:
         self._clock = clock
         self._secrets = secrets
         self._lease_seconds = lease_seconds
-        self._served: dict[str, tuple[Added, str, DrivenDispatcher]] = {}
+        self._served: dict[str, tuple[Added, bytes, DrivenDispatcher]] = {}
         self._turn = asyncio.Lock()
         self._waiting: Counter[str] = Counter()  # by device
         self._watch: asyncio.Task[None] | None = None
@@ -93,16 +93,22 @@ class Drivers:
             there = {row.definition["arn"]: (added(row.definition, row.document), row.options) for row in rows}
             self._catalogue.put_added(one for one, _ in there.values())
             for arn, (one, sealed) in there.items():
-                options = self._secrets.open(sealed)
                 # What a driver tells of its device changes the catalogue alone: its tasks run on.
-                if (same := self._served.get(arn)) is not None and same[:2] == (_work(one), options):
+                if (same := self._served.get(arn)) is not None and same[:2] == (_work(one), sealed):
                     continue
                 await self._end(arn)
                 dispatcher = DrivenDispatcher(
-                    self._database, self._objects, self._catalogue, self._clock, one, options, self._lease_seconds
+                    self._database,
+                    self._objects,
+                    self._catalogue,
+                    self._clock,
+                    one,
+                    self._secrets.open(sealed),
+                    sealed,
+                    self._lease_seconds,
                 )
-                self._served[arn] = (_work(one), options, dispatcher)
-                await dispatcher.start(alone=False)
+                await dispatcher.start(alone=False)  # where that fails, the next reload tries again
+                self._served[arn] = (_work(one), sealed, dispatcher)
             for arn in set(self._served) - set(there):
                 await self._end(arn)
 

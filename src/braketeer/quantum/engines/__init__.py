@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Engines by name, fastest first; each is a module here that does what :class:`Engine` says.
 ENGINES = ("prism", "lightning", "dense")
-_PACKAGES = {"prism": "prism_q", "lightning": "pennylane_lightning"}
+_COMPILED = {"prism": "prism_q", "lightning": "pennylane_lightning.lightning_qubit_ops"}
 
 
 class Engine(Protocol):
@@ -90,8 +90,11 @@ def available() -> tuple[str, ...]:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the package of an engine is here; nothing of it is loaded."""
-    return name not in _PACKAGES or find_spec(_PACKAGES[name]) is not None
+    """Whether what an engine is compiled to is here; it is not loaded."""
+    try:
+        return name not in _COMPILED or find_spec(_COMPILED[name]) is not None
+    except ModuleNotFoundError:  # not even its package
+        return False
 
 
 @lru_cache

@@ -290,6 +290,8 @@ class _Parser(ParameterReader):
         return self._declaration("const", at)
 
     def _input(self, at: int) -> s.Declaration:
+        if self.depth:
+            self.tokens.fail("Inputs are declared outside all blocks", at)
         return self._declaration("input", at)
 
     def _output(self, at: int) -> s.Declaration:

@@ -286,6 +286,8 @@ class QuantumTasks:
         """What the program needs, as its device's driver says, or a worker that reads it."""
         action, shots = request["action"], request["shots"]
         if device.added is not None:
+            if (request.get("experimentalCapabilities") or {}).get("enabled") == "ALL":
+                raise ValidationException(f"{device.arn} has a driver, and drivers take no experimentalCapabilities")
             return await self._driven.check(device, action, shots, request.get("deviceParameters", "{}"))
         return _fitting(device, await self._programs.check(caller.account, action, _limits(device, request), shots))
 
