@@ -43,11 +43,8 @@ def rehearse(service: Service) -> None:
         for angle in (0.1, 0.2, 0.3):  # the loop of the experiment: every run in here belongs to the booking
             counts = device.run(Circuit().rx(0, angle).cnot(0, 1), shots=100).result().measurement_counts
             tell(service, f"rx({angle}): {dict(counts)}")
-    tell(
-        service,
-        f"these {len(tracker.quantum_tasks_statistics()[GARNET]['tasks'])} tasks cost "
-        f"{tracker.qpu_tasks_cost()} USD beyond the booking",
-    )
+    done = sum(tracker.quantum_tasks_statistics()[GARNET]["tasks"].values())
+    tell(service, f"these {done} tasks cost {tracker.qpu_tasks_cost()} USD beyond the booking")
 
     clock.advance_to(booking.end)
     counts = foreign.result().measurement_counts

@@ -14,19 +14,28 @@ import pytest
 from botocore.exceptions import ClientError
 
 from braketeer.cli.problems import Problem
-from braketeer.testing.service import Clock, Faults, Service
-from tests.services import BELL, SV1, has_ended, openqasm, until
+from braketeer.testing.service import Clock, Faults, Reservations, Service
+from tests.services import BELL, GARNET, SV1, has_ended, openqasm, until
 
 
-def create(**more: Any) -> str:
+def create(region: str = "us-east-1", **more: Any) -> str:
     """A Bell task by boto3's default session, as a user's code would."""
     boto3.client("s3").create_bucket(Bucket="results")
-    request = {"deviceArn": SV1, "shots": 10, "outputS3Bucket": "results", "outputS3KeyPrefix": "t"}
-    return str(boto3.client("braket").create_quantum_task(**request, action=openqasm(BELL), **more)["quantumTaskArn"])
+    request = {"deviceArn": SV1, "shots": 10, "outputS3Bucket": "results", "outputS3KeyPrefix": "t"} | more
+    braket = boto3.client("braket", region)
+    return str(braket.create_quantum_task(**request, action=openqasm(BELL))["quantumTaskArn"])
+
+
+def task(arn: str) -> dict[str, Any]:
+    return dict(boto3.client("braket", arn.split(":")[3]).get_quantum_task(quantumTaskArn=arn))
 
 
 def ended(arn: str) -> dict[str, Any]:
-    return dict(until(lambda: boto3.client("braket").get_quantum_task(quantumTaskArn=arn), has_ended))
+    return dict(until(lambda: task(arn), has_ended))
+
+
+def association(arn: str) -> dict[str, str]:
+    return {"arn": arn, "type": "RESERVATION_TIME_WINDOW_ARN"}
 
 
 def test_the_sdk_finds_the_service(braketeer: Service) -> None:
@@ -111,6 +120,50 @@ def test_tasks_fail_as_ordered(braketeer: Service, braketeer_faults: Faults) -> 
     assert tasks[2]["actionMetadata"]["actionType"] == "braket.ir.openqasm.program"
 
 
+def test_a_booked_hour_passes_in_an_instant(
+    braketeer: Service, braketeer_clock: Clock, reservation: Reservations
+) -> None:
+    first = reservation(GARNET, start="2h", duration="1h")
+    with pytest.raises(Problem, match="is reserved from"):
+        reservation(GARNET, start="2h30m", duration="1h")
+    in_it = create("eu-north-1", deviceArn=GARNET, associations=[association(first.arn)])
+    others = create("eu-north-1", deviceArn=GARNET)
+    assert ended(others)["status"] == "COMPLETED"  # before the window
+    assert task(in_it)["status"] == "QUEUED"
+    braketeer_clock.advance_to(first.start)
+    assert ended(in_it)["status"] == "COMPLETED"
+    others = create("eu-north-1", deviceArn=GARNET)
+    second = reservation(GARNET, start=first.end, duration=timedelta(hours=1))
+    left = create("eu-north-1", deviceArn=GARNET, associations=[association(second.arn)])
+    second.cancel()
+    assert ended(left)["status"] == "CANCELLED"
+    assert task(others)["status"] == "QUEUED"
+    braketeer_clock.advance_to(first.end)
+    assert ended(others)["status"] == "COMPLETED"
+
+
+def test_a_device_is_away_for_a_while(
+    braketeer: Service, braketeer_clock: Clock, braketeer_faults: Faults, reservation: Reservations
+) -> None:
+    booking = reservation(GARNET, start="1h", duration="1h")
+    waiting = create("eu-north-1", deviceArn=GARNET, associations=[association(booking.arn)])
+    rule = braketeer_faults.add(offline="90m", device=GARNET)
+    braket = boto3.client("braket", "eu-north-1")
+    assert braket.get_device(deviceArn=GARNET)["deviceStatus"] == "OFFLINE"
+    with pytest.raises(ClientError, match=r"\(DeviceOfflineException\)"):
+        create("eu-north-1", deviceArn=GARNET)
+    braketeer_clock.advance("70m")
+    assert task(waiting)["status"] == "QUEUED"  # its window has begun, but the device is not there
+    braketeer_clock.advance("25m")
+    assert ended(waiting)["status"] == "COMPLETED"
+    assert braket.get_device(deviceArn=GARNET)["deviceStatus"] == "ONLINE"
+    braketeer_faults.clear(rule)
+    rule = braketeer_faults.add(offline="1d", device=GARNET)
+    braketeer_faults.clear(rule)
+    braketeer_clock.advance_to(booking.end)
+    assert ended(create("eu-north-1", deviceArn=GARNET))["status"] == "COMPLETED"
+
+
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
@@ -144,10 +197,10 @@ def test_nobody_forgets_by_mistake(tmp_path: Path) -> None:
 def test_a_project_needs_nothing_but_the_fixture(tmp_path: Path) -> None:
     """A test file of a stranger's, run by pytest in a process of its own; the service ends with it."""
     (tmp_path / "test_mine.py").write_text(
-        "import os, boto3\n"
+        "import pathlib, boto3\n"
         "def test_devices(braketeer):\n"
         "    assert boto3.client('braket').search_devices(filters=[])['devices']\n"
-        "    open('endpoint', 'w').write(braketeer.endpoint)\n"
+        "    pathlib.Path('endpoint').write_text(braketeer.endpoint)\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
     done = subprocess.run(
@@ -163,3 +216,14 @@ def test_a_project_needs_nothing_but_the_fixture(tmp_path: Path) -> None:
     from braketeer.cli.service import is_healthy
 
     assert is_healthy((tmp_path / "endpoint").read_text()) is None
+
+
+def test_tonights_booking_can_be_rehearsed() -> None:
+    """The example, as a reader would run it."""
+    example = Path(__file__).parents[2] / "examples" / "rehearse_a_reservation.py"
+    done = subprocess.run([sys.executable, example], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert [line[:5] for line in told[1:]] == [told[1][:5], "19:59"] + ["20:00"] * 6 + ["21:00"] * 2
+    assert "these 3 tasks cost 0 USD beyond the booking" in done.stdout
+    assert told[-1].endswith("Reservation arn is invalid")

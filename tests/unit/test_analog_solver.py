@@ -74,6 +74,38 @@ def test_what_is_not_asked_to_be_exact_is_as_good_as_it_says() -> None:
     assert errors[2] < errors[1] / 2 < errors[0] / 20
 
 
+WEAK = {
+    "a resonance that the first steps do not see": program(
+        [(0, 0)],
+        amplitude=field([(0, 0), (1.862, 338222), (4, 0)]),
+        detuning=field([(0, -81043526), (4, 13904247)]),
+        local=field([(0, 0), (1.682, 60156370), (4, 0)], [0.89]),
+    ),
+    "a pulse too short for the blockade": program(
+        [(4.5, 4.7), (13, 2.2), (1.2, 4.1)],
+        amplitude=field([(0, 0), (0.328, 834699), (0.332, 323784), (0.5, 0)]),
+    ),
+    "a drive that does not end at 0": program(
+        [(4, 13.2), (4.9, 1.1), (8.9, 9.7), (5.5, 5.9)],
+        amplitude=field([(0, 758999), (0.225, 75389), (1, 570431)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("given", WEAK.values(), ids=WEAK.keys())
+def test_weak_drives_are_as_exact_as_is_said(given: dict[str, Any]) -> None:
+    """They lead to little that a step or a cut could be seen to spoil while it does."""
+    evolved = solved(given, TOLERANCE, TRUNCATION)
+    assert evolved.error < 3e-3
+    assert np.linalg.norm(full_state(evolved) - full_state(solved(given, 1e-6, 1e-7))) < 2 * evolved.error
+
+
+def test_far_from_the_origin_atoms_are_as_far_apart() -> None:
+    near, far = (program([(0, 0), (5, 0)], amplitude=RAMP) for _ in range(2))
+    far["setup"]["ahs_register"]["sites"] = [["1e15", "0"], ["1000000000000000.000005", "0"]]
+    assert solved(far).probabilities == pytest.approx(solved(near).probabilities, abs=1e-9)
+
+
 def test_the_blockade_subspace_is_the_whole_space_where_the_blockade_is_strong() -> None:
     given = program([(4.5 * place, 0.0) for place in range(6)], amplitude=RAMP, detuning=SWEEP)
     exact = full_state(solved(given, 1e-6))

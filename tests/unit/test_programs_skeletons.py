@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braketeer.quantum.circuit import Limits, ProgramError
-from braketeer.quantum.programs import NeedsWorld, compile_program, compiling
+from braketeer.quantum.programs import NeedsWorld, compile_program, compiling, skeletons
 from braketeer.quantum.programs.skeletons import Skeletons
 from tests.unit.programs_help import LIMITS, WIDE
 
@@ -248,3 +248,12 @@ def test_only_the_last_skeletons_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
     for count in range(1, 200):
         compile_program(f"qubit[1] q;\n{'rx(0.1) q[0];' * count}", {}, LIMITS)
     assert len(compiling._SKELETONS._kept) == 64
+
+
+def test_templates_hold_a_bounded_number_of_operations_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_SKELETONS", Skeletons())
+    monkeypatch.setattr(skeletons, "_MOST_TOGETHER", 10)
+    for count in (3, 4, 5):
+        for _ in range(2):
+            compile_program(f"qubit[1] q;\n{'rx(0.1) q[0];' * count}", {}, LIMITS)
+    assert list(map(skeletons._size, compiling._SKELETONS._kept.values())) == [4, 5]

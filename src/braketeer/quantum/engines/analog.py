@@ -31,7 +31,8 @@ WORST = 0.02
 _MICRO = 1e-6
 _EARLY, _LATE = 0.25 + sqrt(3) / 6, 0.25 - sqrt(3) / 6  # the weights of the two Gauss points in the two exponentials
 _GAUSS = sqrt(3) / 6
-_UNCHECKED = 7  # steps between two that are checked
+_UNCHECKED = 7  # steps between two that are checked, once their length
+_STEADY = 1.5  # no longer grows by as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class _Model:
 
     def __init__(self, program: AnalogProgram, c6: Decimal) -> None:
         taken = [site for site, full in zip(program.sites, program.filling, strict=True) if full]
-        places = np.array([(float(x), float(y)) for x, y in taken]).reshape(-1, 2) / _MICRO
+        x, y = taken[0] if taken else (Decimal(0), Decimal(0))  # far from 0 floats are too coarse
+        places = np.array([(float(u - x), float(v - y)) for u, v in taken]).reshape(-1, 2) / _MICRO
         squares = np.sum((places[:, None] - places[None, :]) ** 2, axis=2)
         np.fill_diagonal(squares, np.inf)
         with np.errstate(divide="ignore", over="ignore"):
@@ -138,9 +140,10 @@ class _Evolution:
         self._model, self._most = model, most
         self._tolerance, self._truncation = tolerance, truncation
         self._left_out = 0.0
+        self._leaked = 0.0
+        self._overstepped = 0.0
         self._is_largest = False
         self._step = model.duration / 8
-        self._until_check = 0
         try:
             space = Configurations(
                 model.interactions, model.amplitude.factors, model.lowered(), model.least_cut(), most
@@ -161,14 +164,15 @@ class _Evolution:
             self._turn(phase)
             self._segment(begin, end)
             self._turn(-phase)
-        if not self._left_out <= max(WORST, 2 * self._truncation):
+        left_out = self._left_out + self._leaked
+        if not left_out <= max(WORST, 2 * self._truncation):
             raise ProgramError(
                 f"The state of {len(self._model.interactions)} atoms needs more than the {self._most} configurations "
-                f"that a task on this machine may have: with those it may be off by {self._left_out:.2g}"
+                f"that a task on this machine may have: with those it may be off by {left_out:.2g}"
             )
         weights = np.abs(self._state) ** 2
         cut = None if self._space.is_whole else self._space.cut / _MICRO
-        error = self._left_out + self._tolerance
+        error = left_out + self._tolerance + self._overstepped
         return Evolved(weights / weights.sum(), self._space.excited, error, cut, self._state)
 
     def _enter(self, space: Configurations) -> None:
@@ -186,7 +190,7 @@ class _Evolution:
     def _segment(self, begin: float, end: float) -> None:
         """Steps from one break of the fields to the next, between which all are linear."""
         time = begin
-        self._until_check = 0
+        self._until_check = self._trusted = 0
         while time < end:
             steps = max(1, ceil((end - time) / self._step * (1 - 1e-9)))
             length = (end - time) / steps
@@ -194,10 +198,11 @@ class _Evolution:
             if found is None:
                 continue
             arrived = end if steps == 1 else time + length
-            rate = self._rate(arrived, found)
-            if rate * self._model.duration > self._truncation and self._grow():
+            rate, leak = self._losses(arrived, found)
+            if rate * self._model.duration + leak > self._truncation and self._grow():
                 continue
             self._left_out += rate * length
+            self._leaked = max(self._leaked, leak)
             self._state, time = found, arrived
 
     def _stepped(self, time: float, length: float) -> Vector | None:
@@ -205,18 +210,22 @@ class _Evolution:
         once = self._magnus(time, length, self._state)
         if self._until_check:
             self._until_check -= 1
+            self._trusted += 1
             return once
         half = length / 2
         twice = self._magnus(time + half, half, self._magnus(time, half, self._state))
         difference = float(np.linalg.norm(once - twice))
         allowed = self._tolerance * length / self._model.duration
-        change = 0.9 * (allowed / difference) ** 0.25 if difference else 4.0
-        self._step = length * min(max(change, 0.2), 4.0)
+        self._overstepped += self._trusted * max(difference - allowed, 0.0)
+        self._trusted = 0
+        change = min(max(0.8 * (allowed / difference) ** 0.25, 0.2), 4.0) if difference else 4.0
+        self._step = length * change
         if not isfinite(difference) or self._step < 1e-9 * self._model.duration:
             raise ProgramError("The fields of the hamiltonian change too fast or are too strong to be simulated")
         if difference / 15 > allowed:  # the error of the two halves
             return None
-        self._until_check = _UNCHECKED
+        # A far longer step goes where the state, and with it the error, may be quite another.
+        self._until_check = _UNCHECKED if change < _STEADY else 0
         return twice
 
     def _magnus(self, time: float, length: float, state: Vector) -> Vector:
@@ -233,13 +242,15 @@ class _Evolution:
             state = self._exponential.apply(_product(space, drive, energies), state, length, tolerance)
         return state
 
-    def _rate(self, time: float, state: Vector) -> float:
-        """How fast the state goes wrong by what is left out: by way of it the drive would shift the energies of the
-        configurations next to the cut by amplitude^2 / 4 / energy, and lead from one to another about as much."""
+    def _losses(self, time: float, state: Vector) -> tuple[float, float]:
+        """How fast the state goes wrong by what is left out, and how much of it would be there: by way of it the drive
+        would shift the energies of the configurations next to the cut by amplitude^2 / 4 / energy, and lead from one to
+        another about as much; and it would be taken to with the amplitude / 2 / energy of each of those."""
         if self._space.is_whole:
-            return 0.0
-        strength = 2 * self._model.amplitude.at(time) ** 2 / 4
-        return strength * float(np.linalg.norm(np.abs(state) * self._space.shifts))
+            return 0.0, 0.0
+        strength, weights = self._model.amplitude.at(time) / 2, np.abs(state)
+        rate = 2 * strength**2 * float(np.linalg.norm(weights * self._space.shifts))
+        return rate, abs(strength) * float(np.linalg.norm(weights * np.sqrt(self._space.leaks)))
 
     def _grow(self) -> bool:
         """Go on in a larger space, from the same state, if there is one."""
@@ -250,7 +261,7 @@ class _Evolution:
         self._state = self._space.carried(self._state, larger)
         del self._exponential  # its memory is for the next one
         self._enter(larger)
-        self._until_check = 0
+        self._until_check = self._trusted = 0
         return True
 
 

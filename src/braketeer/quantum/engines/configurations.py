@@ -52,7 +52,7 @@ class Configurations:
         self._keys, self.energies, self.excited = self._listed(most)
         self.size = len(self._keys)
         self._uniform = bool((weights == 1).all())
-        self._tables, self.shifts, self.next_cut = self._neighbours()
+        self._tables, self.shifts, self.leaks, self.next_cut = self._neighbours()
         self._padded = np.zeros(self.size + 1, dtype=np.complex128)
         self._gathered = np.empty(max(table.size for table in self._tables), dtype=np.complex128)
 
@@ -115,13 +115,14 @@ class Configurations:
         order = np.argsort(keys)
         return keys[order], energies[order], excited[:, order]
 
-    def _neighbours(self) -> tuple[list[NDArray[np.intp]], Energies, float]:
+    def _neighbours(self) -> tuple[list[NDArray[np.intp]], Energies, Energies, float]:
         """Tables of where each flip leads, a block each ((n, width), ``size`` for nowhere); for each configuration the
-        sum of weight^2 / (energy above it) over the flips that are cut off; the least energy that is cut off."""
+        sums of weight^2 / (energy above it) and of weight^2 / (energy above it)^2 over the flips that are cut off; the
+        least energy that is cut off."""
         count = len(self._interactions)
         width = max(1, _BLOCK // count)
         tables: list[NDArray[np.intp]] = []
-        shifts = np.zeros(self.size)
+        shifts, leaks = np.zeros(self.size), np.zeros(self.size)
         next_cut = np.inf
         for start in range(0, self.size, width):
             part = slice(start, start + width)
@@ -133,9 +134,10 @@ class Configurations:
                 energies = np.where(missing, self.energies[part] + gaps, np.inf)
                 next_cut = min(next_cut, float(energies.min()))
                 least = np.maximum(gaps - self._lowered[:, None], 1e-9)
-                shifts[part] = np.sum(np.where(missing, self._weights[:, None] ** 2 / least, 0.0), axis=0)
+                lost = np.where(missing, self._weights[:, None] ** 2 / least, 0.0)
+                shifts[part], leaks[part] = np.sum(lost, axis=0), np.sum(lost / least, axis=0)
             tables.append(np.where(missing, self.size, places))
-        return tables, shifts, next_cut
+        return tables, shifts, leaks, next_cut
 
 
 class TooMany(Exception):

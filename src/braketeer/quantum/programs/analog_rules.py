@@ -61,13 +61,14 @@ def _check_resolution(program: AnalogProgram, lattice: LatticeLimits) -> None:
 def _check_spacing(
     sites: tuple[tuple[Decimal, Decimal], ...], numbers: range | list[int], least: Decimal, what: str
 ) -> None:
-    places = [(number, float(sites[number][0]), float(sites[number][1])) for number in numbers]
+    x, y = sites[0]  # far from 0 floats are too coarse
+    places = [(number, float(sites[number][0] - x), float(sites[number][1] - y)) for number in numbers]
     limit = float(least) * _ROUNDING
-    for index, (one, x, y) in enumerate(places):
+    for index, (one, right, up) in enumerate(places):
         for other, u, v in places[index + 1 :]:
-            if hypot(x - u, y - v) < limit:
+            if hypot(right - u, up - v) < limit:
                 raise ProgramError(
-                    f"{_SITES}[{one}] and {_SITES}[{other}] are {hypot(x - u, y - v):.3g} m apart; {what} must be at "
+                    f"{_SITES}[{one}] and {_SITES}[{other}] are {hypot(right - u, up - v):.3g} m apart; {what} must be at "
                     f"least {least} m from each other"
                 )
 

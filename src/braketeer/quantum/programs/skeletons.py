@@ -31,6 +31,7 @@ from braketeer.quantum.programs.names import Variable
 _NUMBERS = re.compile(r"\((-?[0-9.][0-9.eE+-]*+(?:,[ \t]*+-?[0-9.][0-9.eE+-]*+)*+)\)(?=[ \t]++[A-Za-z_$])")
 _MOST_KEPT = 64
 _MOST_OPERATIONS = 20_000
+_MOST_TOGETHER = 100_000  # operations of all templates, at about a kilobyte each
 _LONGEST = 128 * 2**10
 _TAKEN_OUT = "(#)"
 
@@ -170,8 +171,12 @@ class Skeletons:
 
     def _put(self, key: _Key, found: _Template | _Mark) -> None:
         self._kept[key] = found
-        if len(self._kept) > _MOST_KEPT:
+        while len(self._kept) > _MOST_KEPT or sum(map(_size, self._kept.values())) > _MOST_TOGETHER:
             self._kept.popitem(last=False)
+
+
+def _size(kept: _Template | _Mark) -> int:
+    return len(kept.circuit.operations) if isinstance(kept, _Template) else 0
 
 
 _Key = tuple[str, tuple[int, ...], Limits, bool]
