@@ -16,9 +16,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 DAYS: Mapping[str, frozenset[int]] = {
     **{name: frozenset({day}) for day, name in enumerate(_DAYS)},
     "Weekdays": frozenset(range(5)),
-    # The schemas and the SDK write Weekend and Weekends; both have been seen.
     "Weekend": frozenset({5, 6}),
-    "Weekends": frozenset({5, 6}),
     "Everyday": frozenset(range(7)),
 }
 _SECOND = timedelta(seconds=1)
@@ -31,7 +29,7 @@ ALL_HOURS: tuple[Mapping[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``start`` to ``end`` (UTC, whole seconds, both in it) on each of ``days``; the days are those it begins on."""
+    """From ``start`` to ``end`` (UTC, whole seconds, both in it) on each of ``days``: those that it begins on."""
 
     days: frozenset[int]
     start: time
@@ -64,7 +62,7 @@ def next_opening(windows: Sequence[Window], instant: datetime) -> datetime | Non
 
 
 def _around(windows: Sequence[Window], instant: datetime, days: int) -> Iterable[tuple[datetime, datetime]]:
-    """What begins on the day before the instant, whose end may lie after midnight, and on ``days`` days from its own."""
+    """What begins on the day before the instant (its end may lie after midnight), and on ``days`` days from its own."""
     midnight = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     for number in range(-1, days):
         for window in windows:
