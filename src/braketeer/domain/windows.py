@@ -16,9 +16,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 DAYS: Mapping[str, frozenset[int]] = {
     **{name: frozenset({day}) for day, name in enumerate(_DAYS)},
     "Weekdays": frozenset(range(5)),
-    # The schemas and the SDK write Weekend and Weekends; both have been seen.
     "Weekend": frozenset({5, 6}),
-    "Weekends": frozenset({5, 6}),
     "Everyday": frozenset(range(7)),
 }
 _SECOND = timedelta(seconds=1)
