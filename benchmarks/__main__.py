@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import creates, job_start, round_trip, start
+from benchmarks import creates, jobs, round_trip, start
 from benchmarks.figures import Figure
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -17,7 +17,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 def main() -> None:
     figures: list[Figure] = []
-    for part in (start, round_trip, creates, job_start):
+    for part in (start, round_trip, creates, jobs):
         print(f"{part.__name__.rpartition('.')[2]} ...", flush=True)
         figures += part.measure()
     page = render(figures)

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from braketeer import __version__
-from braketeer.cli import account, audit, aws, cost, demo, doctor, env, key, run, serve
+from braketeer.cli import account, audit, aws, cost, demo, doctor, env, job, key, run, serve
 from braketeer.cli.problems import Problem
 from braketeer.config import SettingError
 
@@ -28,6 +28,7 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
+app.add_typer(job.app, name="job")
 app.command()(audit.audit)
 app.command()(cost.cost)
 
