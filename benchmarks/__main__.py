@@ -23,7 +23,7 @@ TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 #: In the order of the page; each is a module here with ``measure()``, which gives its figures.
 SECTIONS = (
-    *("start", "round_trip", "creates", "queue", "job_start"),
+    *("start", "round_trip", "creates", "queue", "jobs"),
     *("programs", "large", "engines", "densities", "gradients", "analog"),
 )
 HEAD = """# Performance

@@ -25,6 +25,7 @@ DEFAULT_PORT = 4747
 SANDBOXES = ("auto", "bubblewrap", "none")
 CLOCKS = ("real", "virtual")
 ENGINES = ("auto", "prism", "lightning", "dense")
+NETWORKS = ("auto", "own", "shared")
 ASK_SECONDS = 60
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -86,6 +87,17 @@ class Settings:
     fair_share: bool = _setting(False, "BRAKETEER_FAIR_SHARE", bool)
     #: The interpreter that runs hybrid jobs: an environment with the extra ``braketeer[jobs]``.
     job_python: str = _setting(sys.executable, "BRAKETEER_JOB_PYTHON")
+    #: Further interpreters for jobs of clients on another Python: ``/path/to/python3.12,/path/to/python3.13``.
+    job_pythons: str = _setting("", "BRAKETEER_JOB_PYTHONS")
+    #: Interpreters that stand for images: ``*/my-image:*=/path/to/python``, several with commas between.
+    job_images: str = _setting("", "BRAKETEER_JOB_IMAGES")
+    #: Seconds that installing a job's requirements.txt may take.
+    job_install_seconds: float = _setting(600.0, "BRAKETEER_JOB_INSTALL_SECONDS", float)
+    #: ``own``: a job reaches nothing but this service; ``shared``: all that the machine does; ``auto``: own where there
+    #: are several accounts and it can be done.
+    job_network: str = _setting("auto", "BRAKETEER_JOB_NETWORK")
+    #: Take hybrid jobs of several accounts though no sandbox works: each can read what the service can.
+    allow_unsandboxed: bool = _setting(False, "BRAKETEER_ALLOW_UNSANDBOXED", bool)
     #: Seconds between SIGTERM and SIGKILL for a hybrid job that is over its time or cancelled.
     job_grace_seconds: float = _setting(30.0, "BRAKETEER_JOB_GRACE_SECONDS", float)
     #: ``auto`` takes bubblewrap where it works; ``bubblewrap`` insists on it; ``none`` runs plain processes.
@@ -123,6 +135,7 @@ class Settings:
         self._must_lie("job_slots", 1, 1024)
         self._must_lie("task_memory_gib", 0, 2**20)
         self._must_lie("job_grace_seconds", 0, 3600)
+        self._must_lie("job_install_seconds", 1, 86_400)
         self._must_lie("lease_seconds", 2, 3600)
         for quota in ("quota_tasks_queued", "quota_jobs_running", "quota_storage_bytes"):
             self._must_lie(quota, 0, 2**62)
@@ -138,6 +151,8 @@ class Settings:
             raise self._wrong("clock", f"one of {', '.join(CLOCKS)}")
         if self.engine not in ENGINES:
             raise self._wrong("engine", f"one of {', '.join(ENGINES)}")
+        if self.job_network not in NETWORKS:
+            raise self._wrong("job_network", f"one of {', '.join(NETWORKS)}")
         if self.public_url is not None:
             object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
             if not _is_web_address(self.public_url):
@@ -158,6 +173,34 @@ class Settings:
     def _wrong(self, name: str, possible: str) -> SettingError:
         variable = next(item.metadata["variable"] for item in fields(self) if item.name == name)
         return SettingError(f"{name} ({variable}) is '{getattr(self, name)}'; it must be {possible}")
+
+
+def further_pythons(settings: Settings) -> dict[int, str]:
+    """The interpreters of ``job_pythons`` by version: the 12 of Python 3.12. SettingError for one that is none."""
+    return {python_minor(python): python for python in map(_interpreter, _items(settings.job_pythons))}
+
+
+def image_pythons(settings: Settings) -> dict[str, str]:
+    """The interpreters of ``job_images`` by the pattern of an image's address. SettingError for one that is none."""
+    found = {}
+    for item in _items(settings.job_images):
+        pattern, equals, python = item.rpartition("=")
+        if not equals or not pattern:
+            raise SettingError(f"job_images (BRAKETEER_JOB_IMAGES): '{item}' is not of the form IMAGE=/path/to/python")
+        found[pattern] = _interpreter(python)
+        python_minor(found[pattern])
+    return found
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _interpreter(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise SettingError(f"'{name}' is not the path of a Python interpreter that can be run")
+    return str(Path(found).absolute())
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -38,7 +38,7 @@ from braketeer.aws import injected
 from braketeer.aws.connections import BoundedHttp
 from braketeer.aws.gateway import Gateway
 from braketeer.aws.verifier import Verifier
-from braketeer.config import SettingError, Settings, python_minor, throttle_limits
+from braketeer.config import SettingError, Settings, further_pythons, image_pythons, python_minor, throttle_limits
 from braketeer.data_directory import StartError, announced, first_steps, locked, open_database
 from braketeer.devices.catalogue import Catalogue
 from braketeer.devices.prices import PriceFileError, Prices
@@ -66,10 +66,11 @@ from braketeer.store.faults import Faults
 from braketeer.store.keyring import Keyring
 from braketeer.store.secrets import load_or_create
 from braketeer.store.service_time import ServiceTime, offset_ms
-from braketeer.work import sandbox
+from braketeer.work import job_network, sandbox
 from braketeer.work.dispatcher import Dispatcher
 from braketeer.work.drivers import Drivers
-from braketeer.work.jobs import JobSettings, JobSupervisor
+from braketeer.work.job_settings import JobSettings, Network
+from braketeer.work.jobs import JobSupervisor
 from braketeer.work.programs import ProgramCheck
 from braketeer.work.timekeeper import Timekeeper
 from braketeer.work.webhooks import Webhooks
@@ -122,6 +123,7 @@ class Service:
         # First, as these refuse what cannot be.
         self._job_python_minor = python_minor(settings.job_python)
         engine = _engine(settings)
+        pythons, images = further_pythons(settings), image_pythons(settings)
         prices = _prices(settings)
         limits = throttle_limits(settings.throttle)
         self._admits = Throttle(limits, time.monotonic).admits if limits is not None else None
@@ -161,12 +163,17 @@ class Service:
             self.database, self.objects, self.catalogue, self.clock, self.secrets, settings.lease_seconds
         )
         self.sandbox = sandbox.choose(settings.sandbox, settings.job_python)
+        self._job_python_minors = tuple(pythons)
         jobs = JobSettings(
             folder=data_dir / "jobs",
             endpoint=endpoint,
             slots=settings.job_slots,
             sandbox=self.sandbox,
             python=settings.job_python,
+            pythons=pythons,
+            images=images,
+            network=_network(settings, self.sandbox),
+            install_seconds=settings.job_install_seconds,
             hidden=[data_dir],
             grace_seconds=settings.job_grace_seconds,
             stop_jobs=settings.stop_jobs,
@@ -192,7 +199,7 @@ class Service:
                 page_key,
                 fair_share=self.settings.fair_share,
             ),
-            Jobs(self.database, self.catalogue, self.clock, page_key),
+            Jobs(self.database, self.catalogue, self.clock, page_key, isolated=self._may_run_jobs_of_several),
             Tags(self.database),
             SpendingLimits(self.database, self.catalogue, self.clock, page_key),
         )
@@ -202,7 +209,7 @@ class Service:
             "sts": sts.Sts(self.database, self.secrets, self.clock),
             "iam": iam.Iam(self.database),
             "logs": self.logs,
-            "ecr": ecr.Ecr(self._job_python_minor),
+            "ecr": ecr.Ecr(self._job_python_minor, self._job_python_minors),
             "pricing": pricing.Pricing(self.price_list, page_key),
         }
 
@@ -261,7 +268,13 @@ class Service:
         injected.check(frozenset(self.operations()), service, operation, error)
 
     def health(self) -> dict[str, Any]:
-        return {"status": "ok", "version": __version__, "sandbox": self.sandbox.name}
+        jobs = "of any account" if self._may_run_jobs_of_several else "while there is one account: no sandbox works"
+        return {"status": "ok", "version": __version__, "sandbox": self.sandbox.name, "jobs": jobs}
+
+    @property
+    def _may_run_jobs_of_several(self) -> bool:
+        """Whether hybrid jobs of several accounts are taken."""
+        return self.sandbox.isolates or self.settings.allow_unsandboxed
 
     async def start(self) -> None:
         """Everything that must be true before the first request; workers warm up meanwhile."""
@@ -403,6 +416,16 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _network(settings: Settings, choice: sandbox.SandboxChoice) -> Network:
+    """The network of hybrid jobs; StartError where the operator insists on what this machine cannot give."""
+    network = cast(Network, settings.job_network)
+    if network == "own":
+        trouble = choice.reason if not choice.isolates else job_network.problem(as_user=os.getuid() != 0)
+        if trouble:
+            raise StartError(f"Jobs cannot have networks of their own here (BRAKETEER_JOB_NETWORK): {trouble}")
+    return network
 
 
 def _prices(settings: Settings) -> Prices:

@@ -37,7 +37,8 @@ from braketeer.store.keyring import Keyring
 from braketeer.store.secrets import load_or_create
 from braketeer.store.tables import log_events, log_streams, metadata
 from braketeer.work import sandbox
-from braketeer.work.jobs import JobSettings, JobSupervisor
+from braketeer.work.job_settings import JobSettings
+from braketeer.work.jobs import JobSupervisor
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 BUCKET = "bucket"
@@ -72,6 +73,12 @@ class JobHost:
         self.secret = load_or_create(folder / "data" / "secret.key", may_create=True)
         self._keyring = Keyring(self.database, self.secret, self.clock)
         self.key = self.database.write_now(lambda tx: self._make_key(tx.connection))
+        self.supervisor: JobSupervisor | None = None
+
+    @property
+    def folder_is_seen(self) -> bool:
+        """Whether jobs see the service's files: there is no sandbox."""
+        return not self._sandbox.isolates
 
     def start(self) -> JobHost:
         self._thread.start()
@@ -89,13 +96,14 @@ class JobHost:
         self._listener.close()
         self.database.close()
 
-    def s3(self) -> Any:
+    def s3(self, key: Any = None) -> Any:
+        key = key or self.key
         return boto3.session.Session().client(
             "s3",
             region_name="us-east-1",
             endpoint_url=self.url,
-            aws_access_key_id=self.key.id,
-            aws_secret_access_key=self.key.secret,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -170,6 +178,10 @@ class JobHost:
         )
         return list(self.database.read_now(lambda connection: connection.execute(query).scalars().all()))
 
+    def streams(self, job_id: str) -> list[str]:
+        query = select(log_streams.c.name).where(log_streams.c.name.contains(job_id)).order_by(log_streams.c.name)
+        return list(self.database.read_now(lambda connection: connection.execute(query).scalars().all()))
+
     def says(self, job_id: str, text: str, seconds: float = 30) -> None:
         """Wait until a line of the job's log is ``text``."""
         until(lambda: self.log(job_id), lambda lines: text in lines, seconds)
@@ -187,6 +199,15 @@ class JobHost:
     def keys(self, prefix: str) -> list[str]:
         return [entry["Key"] for entry in self.s3().list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
 
+    def another_account(self, account: str = "111111111111") -> Any:
+        """A key of another account."""
+
+        def make(transaction: Any) -> Any:
+            accounts.create_account(transaction.connection, account, f"account {account}", 0)
+            return accounts.create_key(transaction.connection, self.secret, account, Role.USER, 0)
+
+        return self.database.write_now(make)
+
     def _make_key(self, connection: Any) -> Any:
         if not accounts.account_exists(connection, DEFAULT_ACCOUNT_ID):
             accounts.create_account(connection, DEFAULT_ACCOUNT_ID, "default", 0)
@@ -200,7 +221,7 @@ class JobHost:
             sandbox=self._sandbox,
             **{"endpoint": self.url, **self._settings},  # type: ignore[arg-type]
         )
-        supervisor = JobSupervisor(
+        self.supervisor = supervisor = JobSupervisor(
             self.database, self.clock, self._keyring.issue, self._keyring.revoke_of_job, settings
         )
         app: Any = Gateway(

@@ -17,7 +17,7 @@ from braketeer.domain.clock import SystemClock
 from braketeer.domain.errors import ValidationException
 from braketeer.domain.lifecycles import JOB_TRANSITIONS, JobStatus
 from braketeer.services.braket.jobs import Jobs
-from braketeer.store import buckets, jobs, tables
+from braketeer.store import accounts, buckets, jobs, tables
 from braketeer.store.database import Database, opened
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
@@ -181,6 +181,35 @@ def test_a_job_names_its_bucket_in_any_form_of_an_address(
         with pytest.raises(ValidationException) as refusal:
             asyncio.run(create)
         assert refusal.value.message == problem
+
+
+def test_where_jobs_cannot_be_kept_apart_those_of_several_accounts_are_refused(database: Database) -> None:
+    caller = Caller("000000000000", "us-east-1", "key", Role.USER, "request")
+    mine = buckets.Bucket("mine", caller.account, caller.region, {}, 0)
+    database.write_now(lambda tx: buckets.create(tx.connection, mine))
+    database.write_now(lambda tx: accounts.create_account(tx.connection, "000000000000", "default", 0))
+
+    def create(number: int, *, isolated: bool = False, instances: int = 1) -> str:
+        given = {
+            "clientToken": f"t{number}",
+            "jobName": "n",
+            "roleArn": "arn:aws:iam::000000000000:role/r",
+            "algorithmSpecification": {"scriptModeConfig": {"entryPoint": "a", "s3Uri": "s3://any/a"}},
+            "deviceConfig": {"device": "local:none/none"},
+            "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 1, "instanceCount": instances},
+            "outputDataConfig": {"s3Path": "s3://mine/x"},
+        }
+        service = Jobs(database, Catalogue(1 << 30), SystemClock(), bytes(32), isolated=isolated)
+        return str(asyncio.run(service.create_job(caller, given))["jobArn"])
+
+    assert create(1)
+    database.write_now(lambda tx: accounts.create_account(tx.connection, "111111111111", "another", 0))
+    with pytest.raises(ValidationException, match="BRAKETEER_ALLOW_UNSANDBOXED"):
+        create(2)
+    assert create(3, isolated=True)
+    assert create(4, isolated=True, instances=16)
+    with pytest.raises(ValidationException, match="instanceCount may be up to 16"):
+        create(5, isolated=True, instances=17)
 
 
 def test_twenty_events_are_kept_with_the_first_and_the_newest(database: Database) -> None:

@@ -111,7 +111,6 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "seen.json").write_text(json.dum
     assert "A_SECRET_OF_THE_SERVICE" not in variables
     job = host.job(job_id)
     expected = {
-        "AWS_ENDPOINT_URL": host.url,
         "AWS_REGION": "us-east-1",
         "AMZN_BRAKET_JOB_NAME": "some-job",
         "AMZN_BRAKET_JOB_TOKEN": job["job_token"],
@@ -123,6 +122,7 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "seen.json").write_text(json.dum
         "SM_HP_N": "1",
     }
     assert expected.items() <= variables.items()
+    assert variables["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
 def test_a_jobs_credentials_work_inside_and_end_with_it(any_host: JobHost) -> None:
@@ -152,6 +152,8 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.du
 """
     s3 = any_host.s3()
     s3.create_bucket(Bucket=BUCKET)
+    manifest = [{"prefix": f"s3://{BUCKET}/in/"}, "one.txt", "folder/deep/b"]
+    s3.put_object(Bucket=BUCKET, Key="in/list.manifest", Body=json.dumps(manifest).encode())
     for key in ("in/one.txt", "in/folder/a", "in/folder/deep/b", "in/part-1", "in/part-2/c", "in/odd//key"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     s3.put_object(Bucket=BUCKET, Key="in/folder/", Body=b"")
@@ -161,6 +163,7 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.du
         channel("slash", f"s3://{BUCKET}/in/folder/"),
         channel("prefix", f"s3://{BUCKET}/in/part-"),
         channel("odd", f"s3://{BUCKET}/in/odd//"),
+        channel("listed", f"s3://{BUCKET}/in/list.manifest"),
     ]
     job_id = any_host.create(script, inputDataConfig=channels)
     assert any_host.ended(job_id)["status"] == "COMPLETED", any_host.log(job_id)
@@ -173,6 +176,8 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "found.json").write_text(json.du
         "prefix/part-1": "in/part-1",
         "prefix/part-2/c": "in/part-2/c",
         "odd/key": "in/odd//key",
+        "listed/one.txt": "in/one.txt",
+        "listed/folder/deep/b": "in/folder/deep/b",
     }
 
 
@@ -181,6 +186,9 @@ def test_a_script_that_fails_says_why(any_host: JobHost) -> None:
         "open('fake_file')": "FileNotFoundError: [Errno 2] No such file or directory: 'fake_file', exit code: 1",
         "raise RuntimeError": "RuntimeError, exit code: 1",
         "import sys; sys.exit(7)": "the script ended with exit code 7, exit code: 7",
+        "import sys; print('no'); print('way'); sys.exit(7)": (
+            "the script ended with exit code 7, its last lines: no | way, exit code: 7"
+        ),
         "import sys; sys.exit('no such molecule')": "no such molecule, exit code: 1",
         "import os; os.kill(os.getpid(), 11)": "The script was ended by signal SIGSEGV, exit code: 139",
         "def broken(:": "SyntaxError: invalid syntax (script.py, line 1), exit code: 1",
@@ -202,6 +210,9 @@ def test_a_traceback_is_in_the_log_and_names_the_users_lines_only(any_host: JobH
     any_host.ended(job_id)
     text = "\n".join(any_host.log(job_id))
     assert "KeyError: 'gone'" in text
+    told = any_host.job(job_id)["events"][-1]["message"]
+    assert told.startswith("AlgorithmError: KeyError: 'gone', exit code: 1\n\nThe script's last lines:\nTraceback")
+    assert told.endswith("KeyError: 'gone'")
     assert 'script.py", line 2, in inner' in text
     assert 'braket_container.py", line' not in text
 
@@ -307,7 +318,15 @@ def test_what_cannot_be_staged_fails_the_job_with_the_reason(any_host: JobHost) 
             {"inputDataConfig": [{"channelName": "x", "dataSource": {"s3DataSource": {"s3Uri": f"s3://{BUCKET}/void/"}}}]},
             f"No data found for channel 'x': nothing at s3://{BUCKET}/void/",
         ),
+        (
+            {"inputDataConfig": [{"channelName": "x", "dataSource": {"s3DataSource": {"s3Uri": f"s3://{BUCKET}/up.manifest"}}}]},
+            "The key '../up' cannot be a file's path",
+        ),
     ]  # fmt: skip
+    s3 = any_host.s3()
+    s3.create_bucket(Bucket=BUCKET)
+    up = [{"prefix": f"s3://{BUCKET}/in/"}, "../up"]
+    s3.put_object(Bucket=BUCKET, Key="up.manifest", Body=json.dumps(up).encode())
     jobs = [any_host.create("print(1)", **change) for change, _ in cases]
     ended = [any_host.ended(job_id) for job_id in jobs]
     assert {job["status"] for job in ended} == {"FAILED"}

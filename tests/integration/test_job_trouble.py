@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 from braketeer.domain.errors import ServiceUnavailableException
 from braketeer.store import jobs as rows
 from braketeer.store import logs
-from braketeer.work import job_follower, jobs
-from braketeer.work.job_folder import Credentials, Ending, JobFolder, now_ms
+from braketeer.work import job_follower, job_life, jobs
+from braketeer.work.job_folder import KEPT_SECONDS, Credentials, Ending, JobFolder, JobSpec, now_ms
 from tests.integration.job_host import BUCKET, JobHost, until
 from tests.postgresql import Cluster
 
@@ -37,8 +37,9 @@ for name in (%r, b"z"):
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., JobHost]]:
     """Starts hosts without a sandbox, in one folder, and closes them at the end."""
+    monkeypatch.setattr(job_life, "PAUSE_AFTER_TROUBLE_SECONDS", 0.02)
     monkeypatch.setattr(jobs, "PAUSE_AFTER_TROUBLE_SECONDS", 0.02)
-    monkeypatch.setattr(jobs, "MOST_TRIES", 5)
+    monkeypatch.setattr(job_life, "MOST_TRIES", 5)
     started: list[JobHost] = []
 
     def begin(**settings: Any) -> JobHost:
@@ -134,12 +135,12 @@ def test_a_job_that_cannot_be_started_fails_with_the_reason(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jobs, "_spawn", refuse)
+    monkeypatch.setattr(job_life, "_spawn", refuse)
     host = start()
     job = host.ended(host.create("print(1)"))
     assert job["status"] == "FAILED"
     assert job["failure_reason"] == "The job could not be started: [Errno 28] No space left on device"
-    monkeypatch.setattr(jobs, "MOST_TRIES", 10**9)
+    monkeypatch.setattr(job_life, "MOST_TRIES", 10**9)
     job_id = host.create("print(1)")
     until(lambda: host.job(job_id)["status"], lambda status: status == "RUNNING")
     host.cancel(job_id)
@@ -150,7 +151,7 @@ def test_a_key_that_was_issued_anew_ends_the_one_before_at_once(
     start: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = start()
-    begin = jobs._spawn
+    begin = job_life._spawn
     used: list[Credentials] = []
     answers: list[str] = []
 
@@ -161,14 +162,14 @@ def test_a_key_that_was_issued_anew_ends_the_one_before_at_once(
         except ClientError as problem:
             return str(problem.response["Error"]["Code"])
 
-    def spawn(folder: JobFolder, spec: jobs.JobSpec) -> Any:
+    def spawn(folder: JobFolder, spec: JobSpec) -> Any:
         used.append(spec.credentials)
         answers.append(ask(used[0]))  # the first time, this brings the key into the gateway's memory
         if len(used) == 1:
             raise OSError("not yet")
         return begin(folder, spec)
 
-    monkeypatch.setattr(jobs, "_spawn", spawn)
+    monkeypatch.setattr(job_life, "_spawn", spawn)
     assert host.ended(host.create("print(1)"))["status"] == "COMPLETED"
     assert answers == ["000000000000", "InvalidClientTokenId"]
     assert used[0] != used[1]
@@ -250,7 +251,7 @@ def test_folders_of_ended_jobs_are_kept_for_a_week_where_they_are_needed(
     start: Callable[..., JobHost], tmp_path: Path
 ) -> None:
     folder = tmp_path / "data" / "jobs"
-    long_ago = time.time() - job_follower.KEPT_SECONDS - 60
+    long_ago = time.time() - KEPT_SECONDS - 60
 
     def leave(name: str, *, ending: Ending | None, begun_at: float = time.time()) -> None:
         left = JobFolder(folder / name)
@@ -270,6 +271,47 @@ def test_folders_of_ended_jobs_are_kept_for_a_week_where_they_are_needed(
     start()
     left = until(lambda: {path.name for path in folder.iterdir() if path.is_dir()}, lambda found: len(found) <= 2)
     assert left == {"unsaved", "lost"}
+
+
+def test_a_folder_that_cannot_be_looked_at_keeps_no_other_from_being_removed(
+    start: Callable[..., JobHost], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = JobFolder.runner_lives
+
+    def look(folder: JobFolder) -> bool:
+        if folder.path.name == "a-bad-one":
+            raise PermissionError(13, "Permission denied")
+        return lives(folder)
+
+    monkeypatch.setattr(JobFolder, "runner_lives", look)
+    folder = tmp_path / "data" / "jobs"
+    for name in ("a-bad-one", "never-begun"):
+        JobFolder(folder / name).create()
+    start()
+    until(lambda: {path.name for path in folder.iterdir() if path.is_dir()}, lambda found: found == {"a-bad-one"})
+
+
+def test_a_running_job_follows_its_service_to_another_port(tmp_path: Path) -> None:
+    """What its script was told at its start leads to where the service is now."""
+    script = """
+import boto3, time
+s3 = boto3.client("s3")
+print("begun", flush=True)
+while not s3.list_objects_v2(Bucket="bucket", Prefix="go").get("KeyCount"): time.sleep(0.05)
+"""
+    first = JobHost(tmp_path, "auto").start()
+    job_id = first.create(script)
+    first.says(job_id, "begun")
+    first.close()
+    second = JobHost(tmp_path, "auto").start()
+    try:
+        assert second.url != first.url
+        time.sleep(0.5)  # the script asks on meanwhile
+        second.s3().put_object(Bucket=BUCKET, Key="go", Body=b"")
+        job = second.ended(job_id)
+        assert (job["status"], job["failure_reason"]) == ("COMPLETED", None), second.log(job_id)
+    finally:
+        second.close()
 
 
 @pytest.fixture
@@ -306,7 +348,7 @@ def test_a_job_whose_claim_was_not_heard_of_is_run_all_the_same(
     assert lost == [job_id]
 
 
-@pytest.mark.parametrize(("module", "name"), [(rows, "claim_next"), (jobs, "_spawn")])
+@pytest.mark.parametrize(("module", "name"), [(rows, "claim_next"), (job_life, "_spawn")])
 def test_a_stop_lets_go_of_a_job_once_it_is_claimed_and_its_runner_started(
     several: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch, module: Any, name: str
 ) -> None:
@@ -339,3 +381,40 @@ def test_a_stop_lets_go_of_a_job_once_it_is_claimed_and_its_runner_started(
     row = host.job(job_id)
     assert (row["status"], row["lease_until"]) == ("RUNNING", 0)
     assert several().ended(job_id, 30)["status"] == "COMPLETED"
+
+
+def test_leases_are_extended_again_after_any_trouble(
+    several: Callable[..., JobHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extend, troubles = rows.extend_leases, [RuntimeError("a defect"), ServiceUnavailableException("cannot write")]
+
+    def trouble(*arguments: Any) -> Any:
+        if troubles:
+            raise troubles.pop()
+        return extend(*arguments)
+
+    monkeypatch.setattr(rows, "extend_leases", trouble)
+    host = several(lease_seconds=1)
+    job_id = host.create(ENDLESS)
+    host.says(job_id, "begun")
+    until(lambda: troubles, lambda left: not left)
+    lease = host.job(job_id)["lease_until"]
+    until(lambda: host.job(job_id)["lease_until"], lambda later: later > lease)
+    host.cancel(job_id)
+    assert host.ended(job_id)["status"] == "CANCELLED"
+
+
+def test_who_has_lost_a_lease_follows_no_longer(several: Callable[..., JobHost]) -> None:
+    host = several(lease_seconds=2)
+    job_id = host.create(ENDLESS)
+    host.says(job_id, "begun")
+    far = int(time.time()) + 3600
+    host.database.write_now(lambda tx: rows.end_leases(tx.connection, host.job(job_id)["lease_owner"]))
+    host.database.write_now(lambda tx: rows.take_over(tx.connection, "another service", far, far))
+    supervisor = host.supervisor
+    assert supervisor is not None
+    until(lambda: dict(supervisor._followed), lambda followed: not followed)
+    assert host.job(job_id)["lease_owner"] == "another service"
+    host.database.write_now(lambda tx: rows.end_leases(tx.connection, "another service"))
+    host.cancel(job_id)
+    assert host.ended(job_id)["status"] == "CANCELLED"

@@ -19,8 +19,8 @@ from sqlalchemy import func, select
 
 from braketeer.domain.accounts import DEFAULT_ACCOUNT_ID, Caller, Role
 from braketeer.domain.errors import ServiceError
+from braketeer.domain.turns import Turns
 from braketeer.services.logs import Logs, filters, queries, query_runs
-from braketeer.services.logs.turns import Turns
 from braketeer.store import deletions, log_cleaning, log_queries, log_scans, logs
 from braketeer.store.database import Database
 from braketeer.store.tables import log_events

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -45,6 +46,17 @@ def test_the_sdk_learns_the_python_version_of_a_job_image(repository: str) -> No
     session._ecr = EcrClient(13)
     image = f"292282985366.dkr.ecr.eu-west-2.amazonaws.com/amazon-braket-{repository}:latest"
     assert re.search(r"-py(\d)(\d+)-", session.get_full_image_tag(image)).groups() == ("3", "13")
+
+
+def test_a_client_on_a_mapped_python_is_told_its_own() -> None:
+    service, request = (
+        Ecr(11, [12]),
+        {"repositoryName": "amazon-braket-base-jobs", "imageIds": [{"imageTag": "latest"}]},
+    )
+    for client, told in ((12, 12), (13, 11)):
+        caller = replace(CALLER, user_agent=f"Boto3/1.44.5 lang/python#3.{client}.1")
+        (image,) = _call(service, "ecr", "BatchGetImage", request, caller)["images"]
+        assert f"-py3{told}-" in image["imageManifest"]
 
 
 def test_images_that_are_not_there_are_failures() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braketeer.work.job_log import LONGEST_LINE, LogFile, Pump, parse
+from braketeer.work.job_log import LAST_LINES, LONGEST_LINE, LogFile, Pump, parse
 
 
 def pumped(tmp_path: Path, chunks: list[bytes]) -> list[str]:
@@ -62,3 +62,19 @@ def test_a_record_cut_by_a_kill_is_read_at_the_end_only() -> None:
     assert parse(b"1\twhole\n2\tcu", complete=False) == ([(1, "whole")], 8)
     assert parse(b"1\twhole\n2\tcu", complete=True) == ([(1, "whole"), (2, "cu")], 12)
     assert parse(b"17", complete=True) == ([], 2)
+
+
+def test_the_last_lines_are_the_scripts_own(tmp_path: Path) -> None:
+    printed = [b"Beginning Setup", b"Running Code As Process", *(b"line %d" % n for n in range(3)), b"\xff" * 600]
+    for before, expected in ((printed, printed[2:]), (printed * 20, None)):
+        reader, writer = os.pipe()
+        with os.fdopen(reader), os.fdopen(writer, "wb") as out:
+            pump = Pump(reader, LogFile(tmp_path / "log"))
+            out.write(b"\n".join([*before, b"Code Run Finished", b"Reporting training FAILURE", b""]))
+            out.close()
+            assert pump.ended.wait(10)
+        lines = pump.last_lines()
+        assert len(lines) <= LAST_LINES
+        assert lines[-1] == "\ufffd" * 500
+        if expected is not None:
+            assert lines[:-1] == ["line 0", "line 1", "line 2"]

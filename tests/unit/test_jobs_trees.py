@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from braketeer.work.job_results import pack
+from braketeer.work.job_results import merged, pack
 from braketeer.work.job_trees import DEEPEST, bytes_used, entries, open_file, read_text
 
 
@@ -65,7 +65,25 @@ def test_an_archive_holds_the_tree_and_survives_files_that_vanish(tree: Path) ->
     (tree / "late").write_text("late")
     found += [entry for entry in entries(tree) if entry.path == "late"]
     (tree / "late").unlink()
-    pack(tree, found, tree.parent / "model.tar.gz")
+    pack([(tree, entry) for entry in found], tree.parent / "model.tar.gz")
     with tarfile.open(tree.parent / "model.tar.gz") as packed:
         assert packed.getnames() == ["a", "a/b", "a/b/file"]
         assert packed.extractfile("a/b/file").read() == b"content"  # type: ignore[union-attr]
+
+
+def test_results_of_several_hosts_are_merged_and_the_first_hosts_are_kept(tmp_path: Path) -> None:
+    for host, files in {"1": ["same", "deep/a"], "2": ["same", "deep/b", "odd/x"], "3": ["odd"]}.items():
+        for name in files:
+            (tmp_path / host / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / host / name).write_text(host)
+    found, left_out = merged([tmp_path / host for host in "123"])
+    assert {entry.path: top.name for top, entry in found if not entry.is_folder} == {
+        "same": "1",
+        "deep/a": "1",
+        "deep/b": "2",
+        "odd/x": "2",
+    }
+    assert left_out == ["same", "odd"]
+    turned, left_out = merged([tmp_path / host for host in "312"])
+    assert "odd/x" not in {entry.path for _, entry in turned}
+    assert "odd/x" in left_out

@@ -8,8 +8,7 @@ import pytest
 
 from braketeer.domain.errors import ThrottlingException, ValidationException
 from braketeer.work import programs
-from braketeer.work.programs import MOST_WAITING, SMALL, Turns, is_quick
-from braketeer.work.workers import Worker
+from braketeer.work.programs import MOST_WAITING, SMALL, is_quick
 from tests.services import BELL, openqasm
 from tests.unit.programs_help import WIDE
 
@@ -87,71 +86,68 @@ def test_what_is_no_program_is_refused_at_once(action: str) -> None:
     assert is_quick(action)
 
 
-def served(turns: Turns, *accounts: str) -> list[str]:
-    """The order in which these are served that come one after the other while the only worker is taken."""
-    order: list[str] = []
+@pytest.fixture
+def one_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one worker, and reading a program with it takes a moment."""
 
-    async def ask(account: str) -> None:
-        async with turns.turn(account):
-            order.append(account)
-            await asyncio.sleep(0)
+    async def read(*_: object) -> tuple[dict[str, object], bytes]:
+        await asyncio.sleep(0.005)
+        return {"qubits": 1}, b""
+
+    monkeypatch.setattr(programs, "CHECKERS", 1)
+    monkeypatch.setattr(programs.Worker, "call", read)
+    monkeypatch.setattr(programs.quantum, "Prepared", lambda **head: head)
+
+
+async def ask(check: programs.ProgramCheck, account: str, served: list[str]) -> None:
+    await check.check(account, "", WIDE, 10)
+    served.append(account)
+
+
+@pytest.mark.usefixtures("one_checker")
+def test_accounts_take_turns() -> None:
+    served: list[str] = []
 
     async def run() -> None:
-        async with turns.turn("first"):
-            asking = [asyncio.create_task(ask(account)) for account in accounts]
-            await asyncio.sleep(0.01)
-        await asyncio.gather(*asking)
+        check = programs.ProgramCheck()
+        await asyncio.gather(*(ask(check, account, served) for account in "xaaaabbc"))
 
     asyncio.run(run())
-    return order
+    assert served == list("xabcabaa")
 
 
-def test_accounts_take_turns() -> None:
-    turns = Turns([Worker()])
-    assert served(turns, *"aaaabbc") == list("abcabaa")
-    assert served(turns, *"ba") == ["b", "a"]
-
-
+@pytest.mark.usefixtures("one_checker")
 def test_an_account_has_so_many_places_and_no_more() -> None:
     async def run() -> None:
-        turns = Turns([Worker()])
-
-        async def ask(account: str) -> None:
-            async with turns.turn(account):
-                pass
-
-        async with turns.turn("a"):
-            asking = [asyncio.create_task(ask("a")) for _ in range(MOST_WAITING)]
-            await asyncio.sleep(0.01)
-            with pytest.raises(ThrottlingException, match="of this account"):
-                await ask("a")
-            other = asyncio.create_task(ask("b"))
-            await asyncio.sleep(0.01)
-        await asyncio.gather(*asking, other)
+        check, served = programs.ProgramCheck(), []
+        asking = [asyncio.create_task(ask(check, "a", served)) for _ in range(MOST_WAITING + 1)]
+        await asyncio.sleep(0)
+        with pytest.raises(ThrottlingException, match="of this account"):
+            await ask(check, "a", served)
+        await ask(check, "b", served)
+        await asyncio.gather(*asking)
+        assert len(served) == MOST_WAITING + 2
 
     asyncio.run(run())
 
 
+@pytest.mark.usefixtures("one_checker")
 def test_who_leaves_the_line_leaves_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.05)
-
     async def run() -> None:
-        turns = Turns([Worker()])
-
-        async def ask() -> None:
-            async with turns.turn("a"):
-                pass
-
-        async with turns.turn("a"):
-            with pytest.raises(ThrottlingException, match="Too many programs are waiting"):
-                await ask()
-            gone, late = asyncio.create_task(ask()), asyncio.create_task(ask())
-            await asyncio.sleep(0.01)
-            gone.cancel()
-            await asyncio.sleep(0)
+        check, served = programs.ProgramCheck(), []
+        first, gone, late = (asyncio.create_task(ask(check, account, served)) for account in "aaa")
+        await asyncio.sleep(0)
+        monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.001)
+        with pytest.raises(ThrottlingException, match="Too many programs are waiting"):
+            await ask(check, "a", served)
+        monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 10.0)
+        gone.cancel()
+        await first
         late.cancel()  # the worker has just been lent to it
         assert await asyncio.gather(gone, late, return_exceptions=True)
-        await ask()
+        async with asyncio.timeout(5):
+            async with check._worker("a"):
+                pass
 
     asyncio.run(run())
 
@@ -169,9 +165,10 @@ def test_what_is_wrong_with_a_set_is_told_wherever_it_is_read(apart: bool, monke
     action = json.dumps({"braketSchemaHeader": header, "programs": [{"source": "qubit q; foo q;"}]})
 
     async def checked() -> None:
-        check = programs.ProgramCheck()
+        check, limits = programs.ProgramCheck(), replace(WIDE, actions=frozenset({header["name"]}))
         try:
-            await check.check("account", action, replace(WIDE, actions=frozenset({header["name"]})), 10)
+            assert check.check_at_once(action, limits, 10) is None
+            await check.check("account", action, limits, 10)
         finally:
             await check.close()
 

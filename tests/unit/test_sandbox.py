@@ -40,7 +40,8 @@ def test_paths_of_the_system_cannot_be_taken_for_checkpoints(given: str) -> None
 
 def test_no_secret_is_on_the_command_line_and_no_more_than_the_list_is_shown(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path / "job")
-    command = sandbox.command("bubblewrap-user", folder, "/usr/bin/python3", ["--n", "1"], None, SHOWN, [])
+    host = folder.host("algo-1")
+    command = sandbox.command("bubblewrap-user", folder, host, "/usr/bin/python3", ["--n", "1"], None, SHOWN, [])
     options = command.argv[: command.argv.index("--")]
     sources = {options[at + 1] for at, word in enumerate(options) if word in ("--bind", "--ro-bind")}
     outside = {path for path in sources if not path.startswith(("/usr", "/bin", "/sbin", "/lib", "/etc/", "/sys/"))}
@@ -53,7 +54,8 @@ def test_a_data_folder_below_what_is_shown_is_hidden(tmp_path: Path) -> None:
     data = tmp_path / "venv" / "data"
     data.mkdir(parents=True)
     shown = [str(tmp_path / "venv")]
-    argv = sandbox.command("bubblewrap-user", JobFolder(data / "job"), "/p", [], None, shown, [str(data)]).argv
+    folder = JobFolder(data / "job")
+    argv = sandbox.command("bubblewrap-user", folder, folder.host("algo-1"), "/p", [], None, shown, [str(data)]).argv
     at = argv.index(str(data))
     assert argv[at - 1] == "--tmpfs"
     assert at > argv.index(str(tmp_path / "venv"))

@@ -8,7 +8,15 @@ import pytest
 
 from braketeer import config
 from braketeer.cli.service import stop_seconds
-from braketeer.config import SettingError, Settings, default_data_dir, python_minor, throttle_limits
+from braketeer.config import (
+    SettingError,
+    Settings,
+    default_data_dir,
+    further_pythons,
+    image_pythons,
+    python_minor,
+    throttle_limits,
+)
 from braketeer.data_directory import StartError
 from braketeer.domain.throttling import Rate
 from braketeer.quantum import engines
@@ -43,6 +51,8 @@ def test_the_command_line_comes_before_the_environment_and_that_before_the_defau
     [
         ("BRAKETEER_HOST", "some..host"),
         ("BRAKETEER_PORT", "99999"),
+        ("BRAKETEER_JOB_NETWORK", "private"),
+        ("BRAKETEER_JOB_INSTALL_SECONDS", "0"),
         ("BRAKETEER_PORT", "-1"),
         ("BRAKETEER_PORT", "http"),
         ("BRAKETEER_TASK_SLOTS", "-1"),
@@ -140,6 +150,17 @@ def test_the_version_of_the_jobs_interpreter_is_its_own(tmp_path: Path) -> None:
 def test_what_is_no_python_3_is_refused(script: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="BRAKETEER_JOB_PYTHON"):
         python_minor(interpreter(tmp_path / "other", script))
+
+
+def test_further_interpreters_are_known_by_version_and_by_image(tmp_path: Path) -> None:
+    nine, ten = (interpreter(tmp_path / f"python3.{n}", f"echo python 3 {n}") for n in (9, 10))
+    settings = Settings(data_dir=tmp_path, job_pythons=f"{nine}, {ten}", job_images=f"*/lab/a:*={nine},*/b=c:1={ten}")
+    assert further_pythons(settings) == {9: nine, 10: ten}
+    assert image_pythons(settings) == {"*/lab/a:*": nine, "*/b=c:1": ten}
+    for wrong in ({"job_pythons": "/not/there"}, {"job_images": "no-equals-sign"}, {"job_images": "a=/not/there"}):
+        with pytest.raises(SettingError):
+            given = Settings(data_dir=tmp_path, **wrong)
+            further_pythons(given), image_pythons(given)
 
 
 @pytest.mark.parametrize("grace", [0.0, 30.0, 3600.0])

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from braketeer.domain.s3_places import Place
-from braketeer.work.staging import BUILT_IN_IMAGE, channel_paths
+from braketeer.work.job_settings import is_built_in
+from braketeer.work.staging import channel_paths
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,6 @@ def test_a_place_is_shown_without_what_cannot_be_printed() -> None:
 def test_amazons_images_and_no_others_are_the_local_environment() -> None:
     for kind in ("base", "pytorch", "tensorflow", "cudaq"):
         image = f"292282985366.dkr.ecr.us-west-2.amazonaws.com/amazon-braket-{kind}-jobs:latest"
-        assert BUILT_IN_IMAGE.fullmatch(image)
-    assert BUILT_IN_IMAGE.fullmatch("1.dkr.ecr.us-west-2.amazonaws.com/amazon-braket-base-jobs@sha256:00ff")
-    assert not BUILT_IN_IMAGE.fullmatch("292282985366.dkr.ecr.us-west-2.amazonaws.com/my-image:latest")
+        assert is_built_in(image)
+    assert is_built_in("1.dkr.ecr.us-west-2.amazonaws.com/amazon-braket-base-jobs@sha256:00ff")
+    assert not is_built_in("292282985366.dkr.ecr.us-west-2.amazonaws.com/my-image:latest")

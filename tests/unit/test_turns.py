@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from braketeer.services.logs.turns import Turns
+from braketeer.domain.turns import Turns
 
 
 async def _settle() -> None:

@@ -20,6 +20,7 @@ from braketeer.cli import (
     env,
     events,
     fault,
+    job,
     key,
     queue,
     reservation,
@@ -51,6 +52,7 @@ app.add_typer(fault.app, name="fault")
 app.command()(events.events)
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(device.app, name="device")
+app.add_typer(job.app, name="job")
 app.command()(audit.audit)
 app.command()(cost.cost)
 app.add_typer(reservation.app, name="reservation")

@@ -111,8 +111,29 @@ def _sandbox(settings: Settings) -> Iterator[Finding]:
     except sandbox.SandboxError as problem:
         yield Finding("missing", subject, str(problem))
         return
-    weaker = "" if choice.isolates else "; jobs run as plain processes that can read what the service can"
-    yield Finding("ok" if choice.isolates else "note", subject, f"{choice.name}: {choice.reason}{weaker}")
+    if choice.isolates:
+        yield Finding("ok", subject, f"{choice.name}: {choice.reason}")
+        yield _network(settings)
+        return
+    taken = "jobs of several accounts are taken all the same (BRAKETEER_ALLOW_UNSANDBOXED)"
+    refused = "with several accounts jobs are refused"
+    weaker = "jobs run as plain processes that can read what the service can"
+    outcome = taken if settings.allow_unsandboxed else refused
+    yield Finding("note", subject, f"{choice.name}: {choice.reason}; {weaker}; {outcome}")
+
+
+def _network(settings: Settings) -> Finding:
+    """Whether jobs are kept from the machine's ports."""
+    from braketeer.work import job_network
+
+    subject = "network of hybrid jobs"
+    if settings.job_network == "shared":
+        return Finding("note", subject, "the machine's: jobs reach every port that it has (BRAKETEER_JOB_NETWORK)")
+    trouble = job_network.problem(as_user=os.getuid() != 0)
+    if trouble:
+        return Finding("missing" if settings.job_network == "own" else "note", subject, f"the machine's: {trouble}")
+    when = "always" if settings.job_network == "own" else "where there are several accounts"
+    return Finding("ok", subject, f"a job has its own, in which it reaches this service only, {when}")
 
 
 def _job_environment(python: str) -> Iterator[Finding]:

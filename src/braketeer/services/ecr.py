@@ -6,10 +6,11 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from braketeer.domain import clients
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ServiceError
 
@@ -20,22 +21,29 @@ _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 class Ecr:
     """Each repository of Amazon's job images has one image under two tags: ``latest``, and one with the Python version.
 
-    ``python_minor`` is that of the interpreter that will run jobs: ``@hybrid_job`` refuses to decorate on another one
-    (AwsSession.get_full_image_tag, hybrid_job._validate_python_version).
+    That is the version of the interpreter that will run the caller's jobs: ``@hybrid_job`` refuses to decorate on
+    another one (AwsSession.get_full_image_tag, hybrid_job._validate_python_version). ``python_minor`` is the usual
+    one; a client that runs on one of ``mapped`` gets its own.
     """
 
-    def __init__(self, python_minor: int) -> None:
-        self._verbose_tag = f"1.0-cpu-py3{python_minor}-braketeer"
+    def __init__(self, python_minor: int, mapped: Collection[int] = ()) -> None:
+        self._python_minor = python_minor
+        self._mapped = frozenset(mapped)
+
+    def _verbose_tag(self, caller: Caller) -> str:
+        client = clients.python_minor(caller.user_agent)
+        return f"1.0-cpu-py3{client if client in self._mapped else self._python_minor}-braketeer"
 
     async def batch_get_image(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """By tag: that tag's image. By digest: an entry for each tag that the image has."""
         repository, registry = self._repository(caller, request)
-        manifest = _manifest(repository, self._verbose_tag)
+        verbose_tag = self._verbose_tag(caller)
+        manifest = _manifest(repository, verbose_tag)
         digest = _digest(manifest)
         images: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
         for wanted in request["imageIds"]:
-            tags = self._tags(wanted, digest)
+            tags = _tags(verbose_tag, wanted, digest)
             images += [
                 {
                     "registryId": registry,
@@ -55,10 +63,11 @@ class Ecr:
         """The image of a repository, if one of the imageIds means it or none are given; its layers have no bytes."""
         self._refuse_page(request)
         repository, registry = self._repository(caller, request)
-        manifest = _manifest(repository, self._verbose_tag)
+        verbose_tag = self._verbose_tag(caller)
+        manifest = _manifest(repository, verbose_tag)
         digest = _digest(manifest)
         wanted = request.get("imageIds") or [{"imageDigest": digest}]
-        missing = [item for item in wanted if not self._tags(item, digest)]
+        missing = [item for item in wanted if not _tags(verbose_tag, item, digest)]
         if missing:
             name = missing[0].get("imageTag") or missing[0].get("imageDigest")
             text = f"The image with imageId {name} does not exist within the repository with name '{repository}'"
@@ -67,7 +76,7 @@ class Ecr:
             "registryId": registry,
             "repositoryName": repository,
             "imageDigest": digest,
-            "imageTags": ["latest", self._verbose_tag],
+            "imageTags": ["latest", verbose_tag],
             "imageSizeInBytes": 0,
             "imageManifestMediaType": _MANIFEST_TYPE,
         }
@@ -120,14 +129,15 @@ class Ecr:
         if request.get("nextToken") is not None:
             raise ServiceError("The nextToken is not valid", code="InvalidParameterException")
 
-    def _tags(self, wanted: Mapping[str, str], digest: str) -> list[str]:
-        """The tags of the image that an imageId means: none if it means no image of ours."""
-        tags = ["latest", self._verbose_tag]
-        if wanted.get("imageDigest", digest) != digest:
-            return []
-        if (tag := wanted.get("imageTag")) is not None:
-            return [tag] if tag in tags else []
-        return tags if "imageDigest" in wanted else []
+
+def _tags(verbose_tag: str, wanted: Mapping[str, str], digest: str) -> list[str]:
+    """The tags of the image that an imageId means: none if it means no image of ours."""
+    tags = ["latest", verbose_tag]
+    if wanted.get("imageDigest", digest) != digest:
+        return []
+    if (tag := wanted.get("imageTag")) is not None:
+        return [tag] if tag in tags else []
+    return tags if "imageDigest" in wanted else []
 
 
 def _digest(manifest: str) -> str:

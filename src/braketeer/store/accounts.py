@@ -64,6 +64,11 @@ def account_exists(connection: Connection, account: str) -> bool:
     return connection.execute(select(accounts.c.id).where(accounts.c.id == account)).first() is not None
 
 
+def are_several(connection: Connection) -> bool:
+    """Whether there is more than one account."""
+    return len(connection.execute(select(accounts.c.id).limit(2)).all()) > 1
+
+
 def find_account(connection: Connection, name_or_id: str) -> RowMapping | None:
     """The account of that name or number (no name looks like a number)."""
     which = or_(accounts.c.name == name_or_id, accounts.c.id == name_or_id)

@@ -38,9 +38,11 @@ def main() -> int:
     limit_resources(json.loads(os.environ.pop("BRAKETEER_LIMITS", "{}")))
     announce(sys.argv)
     say("Beginning Setup")
+    if "BRAKETEER_IMAGE" in os.environ and not os.path.exists("/opt/braket"):  # noqa: PTH110
+        os.symlink("/opt/ml", "/opt/braket")  # noqa: PTH211
     sys.path.append(EXTRACTED)
     say("Checking for Additional Requirements")
-    install_requirements(EXTRACTED)
+    use_packages()
     say("Additional Requirements Check Finished")
     say("Running Code As Process")
     sys.stdout.flush()
@@ -77,41 +79,29 @@ def announce(argv: list[str]) -> None:
     say(" ".join([sys.executable, os.path.basename(argv[0]), *argv[1:]]) + "\n\n")  # noqa: PTH119
 
 
-def install_requirements(folder: str) -> None:
-    """Install every requirements.txt of the tree. As in Amazon's container a failure is told, not fatal."""
-    files = [
-        os.path.join(where, "requirements.txt")  # noqa: PTH118
-        for where, _, names in os.walk(folder)
-        if "requirements.txt" in names
-    ]
-    if not files:
-        return
-    import importlib.util  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-
-    if importlib.util.find_spec("pip") is None:
-        say("The job's environment has no pip: requirements.txt is not installed", sys.stderr)
-        return
-    target = ML + "/code/additional_packages"
-    for file in files:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--target",
-            target,
-            "-r",
-            file,
-        ]
-        sys.stdout.flush()
-        code = subprocess.run(command, check=False).returncode
-        if code != 0:
-            say(f"Installing {file} failed with exit code {code}", sys.stderr)
-    if os.path.isdir(target):  # noqa: PTH112
+def use_packages() -> None:
+    """Make importable what the source's requirements.txt files ask for: installed by now, but in an image."""
+    target = os.environ.pop("BRAKETEER_PACKAGES", "")
+    if os.environ.pop("BRAKETEER_IMAGE", ""):
+        target = ML + "/code/additional_packages"
+        install_requirements(target)
+    if target and os.path.isdir(target):  # noqa: PTH112
         sys.path.insert(1, target)
         os.environ["PYTHONPATH"] = target
+
+
+def install_requirements(target: str) -> None:
+    """Install every requirements.txt of the tree with the image's pip. As in Amazon's a failure is told, not fatal."""
+    import subprocess  # noqa: PLC0415
+
+    for where, _, names in os.walk(EXTRACTED):
+        if "requirements.txt" in names:
+            file = os.path.join(where, "requirements.txt")  # noqa: PTH118
+            command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--target", target]
+            sys.stdout.flush()
+            code = subprocess.run([*command, "-r", file], check=False).returncode
+            if code != 0:
+                say(f"Installing {file} failed with exit code {code}", sys.stderr)
 
 
 def run(entry_point: str) -> int:

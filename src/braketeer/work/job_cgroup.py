@@ -1,4 +1,4 @@
-"""Bounds on a job that no fork bomb outruns: control groups for its number of processes and its share of the cores.
+"""Bounds on a job that no fork bomb outruns: control groups for its number of processes and its cores.
 
 RLIMIT_NPROC binds users, not jobs, and never root; counting from outside comes too late, and a thousand processes
 leave no time for whoever counts. Where no control group can be made (not root, or none mounted), the runner falls back
@@ -19,16 +19,22 @@ from pathlib import Path
 _ROOTS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 _CPU_ROOT = Path("/sys/fs/cgroup/cpu")
 _EMPTYING_SECONDS = 5.0
+_PERIOD = 100_000  # microseconds, the kernel's default
 
 
 class ControlGroup:
     """The control group of one job, or nothing where none can be made (``exists`` says which).
 
-    ``most_tasks`` is how many processes and threads together the job may have.
+    ``most_tasks`` is how many processes and threads together the job may have, ``cpus`` how many cores (0: all).
     """
 
     def __init__(
-        self, job_id: str, most_tasks: int, roots: Sequence[Path] = _ROOTS, cpu_root: Path = _CPU_ROOT
+        self,
+        job_id: str,
+        most_tasks: int,
+        cpus: int = 0,
+        roots: Sequence[Path] = _ROOTS,
+        cpu_root: Path = _CPU_ROOT,
     ) -> None:
         name = f"braketeer-{job_id}"
         self._most_tasks = most_tasks
@@ -36,6 +42,18 @@ class ControlGroup:
         # Being in a group of its own is what counts: a group competes for the cores as if it were one process.
         cpu = _made(cpu_root / name, "cpu.shares", 1024) if self._path is not None else None
         self._paths = [path for path in (self._path, cpu) if path is not None]
+        self.bounds_cores = bool(cpus) and self._bound_cores(cpu, cpus)
+
+    def _bound_cores(self, cpu: Path | None, cpus: int) -> bool:
+        """Whether the job now has no more than so many cores, whichever they are."""
+        with contextlib.suppress(OSError):
+            if cpu is not None:
+                (cpu / "cpu.cfs_quota_us").write_text(str(cpus * _PERIOD))
+                return True
+            if self._path is not None:
+                (self._path / "cpu.max").write_text(f"{cpus * _PERIOD} {_PERIOD}")
+                return True
+        return False
 
     @property
     def exists(self) -> bool:

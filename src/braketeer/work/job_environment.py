@@ -6,6 +6,7 @@ toolkit's environment.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,7 @@ from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
 from braketeer.domain.s3_places import Place
 from braketeer.work.job_folder import JobSpec
 
-HOST = "algo-1"
-NETWORK_INTERFACE = "eth0"
+PORT = 7777  # where the hosts of a job meet, as SageMaker's own launchers have it
 LONGEST_VARIABLE = 128 * 1024 - 64  # what Linux takes as one string
 
 
@@ -31,8 +31,21 @@ class SeenPaths:
     temporary: str = "/tmp"  # noqa: S108 - a folder of the job's own
 
 
-def environment(spec: JobSpec, paths: SeenPaths, cpus: int, path: str) -> dict[str, str]:
-    """Every variable of the job's process; nothing is inherited. ``path`` is its PATH."""
+def addresses(spec: JobSpec) -> dict[str, str]:
+    """An address of each host's own. All lead to this machine, so jobs that share its network need not meet."""
+    digest = hashlib.sha256(spec.job_id.encode()).digest()
+    block = f"127.{1 + digest[0] % 254}.{digest[1]}"
+    return {host: f"{block}.{number}" for number, host in enumerate(spec.hosts, 1)}
+
+
+def etc_hosts(spec: JobSpec, more: Mapping[str, str], of_the_machine: str) -> str:
+    """The file /etc/hosts of the job: its hosts by name, and ``more`` names."""
+    lines = [f"{address}\t{name}" for name, address in {**addresses(spec), **more}.items()]
+    return "\n".join([of_the_machine.rstrip("\n"), *lines, ""])
+
+
+def environment(spec: JobSpec, endpoint: str, host: str, paths: SeenPaths, cpus: int, path: str) -> dict[str, str]:
+    """Every variable of a host's process; nothing is inherited. ``endpoint`` is the service, ``path`` its PATH."""
     variables = {
         "PATH": path,
         "HOME": paths.home,
@@ -42,15 +55,17 @@ def environment(spec: JobSpec, paths: SeenPaths, cpus: int, path: str) -> dict[s
         "PYTHONUNBUFFERED": "TRUE",
         "BRAKETEER_JOB_ID": spec.job_id,
     }
-    return variables | _aws(spec) | _braket(spec, paths) | _sagemaker(spec, paths, cpus)
+    return (
+        variables | _aws(spec, endpoint) | _braket(spec, paths) | _sagemaker(spec, host, paths, cpus) | _meeting(spec)
+    )
 
 
-def configuration(spec: JobSpec) -> dict[str, Any]:
-    """The files of /opt/ml/input/config: name to content."""
+def configuration(spec: JobSpec, host: str) -> dict[str, Any]:
+    """The files of a host's /opt/ml/input/config: name to content."""
     return {
         "hyperparameters.json": _hyperparameters(spec),
         "inputdataconfig.json": _input_data_config(spec),
-        "resourceconfig.json": _resource_config(spec),
+        "resourceconfig.json": _resource_config(spec, host),
     }
 
 
@@ -59,9 +74,9 @@ def arguments(spec: JobSpec) -> list[str]:
     return [word for name, value in _hyperparameters(spec).items() for word in (f"--{name}", value.replace("\0", " "))]
 
 
-def _aws(spec: JobSpec) -> dict[str, str]:
+def _aws(spec: JobSpec, endpoint: str) -> dict[str, str]:
     return {
-        "AWS_ENDPOINT_URL": spec.endpoint,
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
         "AWS_ACCESS_KEY_ID": spec.credentials.access_key_id,
@@ -69,7 +84,7 @@ def _aws(spec: JobSpec) -> dict[str, str]:
         "AWS_SESSION_TOKEN": spec.credentials.session_token,
         # The SDK would ask the cloud's metadata address for credentials and wait for nobody's answer.
         "AWS_EC2_METADATA_DISABLED": "true",
-        "BRAKET_PRICE_OFFERS_URL": f"{spec.endpoint}/_braketeer/prices.csv",
+        "BRAKET_PRICE_OFFERS_URL": f"{endpoint}/_braketeer/prices.csv",
     }
 
 
@@ -103,25 +118,38 @@ def _braket(spec: JobSpec, paths: SeenPaths) -> dict[str, str]:
     return variables
 
 
-def _sagemaker(spec: JobSpec, paths: SeenPaths, cpus: int) -> dict[str, str]:
+def _meeting(spec: JobSpec) -> dict[str, str]:
+    """How several hosts find each other, for those who cannot look names up (there is no sandbox)."""
+    if spec.host_count == 1:
+        return {}
+    found = addresses(spec)
+    return {
+        "MASTER_ADDR": found[spec.hosts[0]],
+        "MASTER_PORT": str(PORT),
+        "BRAKETEER_HOST_ADDRESSES": json.dumps(found),
+    }
+
+
+def _sagemaker(spec: JobSpec, host: str, paths: SeenPaths, cpus: int) -> dict[str, str]:
     hyperparameters = _hyperparameters(spec)
     channels = {name: f"{paths.ml}/input/data/{name}" for name in _input_data_config(spec)}
-    resources = _resource_config(spec)
+    resources = _resource_config(spec, host)
+    interface = resources["network_interface_name"]
     training = {
         "channel_input_dirs": channels,
-        "current_host": HOST,
+        "current_host": host,
         "hosts": resources["hosts"],
         "hyperparameters": hyperparameters,
         "input_config_dir": f"{paths.ml}/input/config",
         "input_data_config": _input_data_config(spec),
         "input_dir": f"{paths.ml}/input",
-        "is_master": True,
+        "is_master": host == spec.hosts[0],
         "job_name": _training_job_name(spec),
         "log_level": 20,
-        "master_hostname": HOST,
+        "master_hostname": spec.hosts[0],
         "model_dir": f"{paths.ml}/model",
         "module_name": "braket_container",
-        "network_interface_name": NETWORK_INTERFACE,
+        "network_interface_name": interface,
         "num_cpus": cpus,
         "num_gpus": 0,
         "output_data_dir": f"{paths.ml}/output/data",
@@ -133,8 +161,8 @@ def _sagemaker(spec: JobSpec, paths: SeenPaths, cpus: int) -> dict[str, str]:
         "TRAINING_JOB_NAME": _training_job_name(spec),
         "SAGEMAKER_PROGRAM": "braket_container.py",
         "SM_HOSTS": json.dumps(resources["hosts"]),
-        "SM_CURRENT_HOST": HOST,
-        "SM_NETWORK_INTERFACE_NAME": NETWORK_INTERFACE,
+        "SM_CURRENT_HOST": host,
+        "SM_NETWORK_INTERFACE_NAME": interface,
         "SM_HPS": json.dumps(hyperparameters),
         "SM_USER_ENTRY_POINT": "braket_container.py",
         "SM_USER_ARGS": json.dumps(arguments(spec)),
@@ -172,16 +200,17 @@ def _input_data_config(spec: JobSpec) -> dict[str, dict[str, str]]:
     return config
 
 
-def _resource_config(spec: JobSpec) -> dict[str, Any]:
+def _resource_config(spec: JobSpec, host: str) -> dict[str, Any]:
     kind = spec.request["instanceConfig"]["instanceType"]
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": [HOST]}
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": spec.hosts}
     return {
-        "current_host": HOST,
+        "current_host": host,
         "current_instance_type": kind,
         "current_group_name": "homogeneousCluster",
-        "hosts": [HOST],
+        "hosts": spec.hosts,
         "instance_groups": [group],
-        "network_interface_name": NETWORK_INTERFACE,
+        # What several hosts bind to must be there: they meet on this machine's own interface.
+        "network_interface_name": "eth0" if spec.host_count == 1 else "lo",
     }
 
 

@@ -23,13 +23,14 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 # Why a runner may be asked to end its job.
 CANCEL, MAX_RUNTIME, SERVICE_STOPPED = "cancel", "max-runtime", "service-stopped"
 
+KEPT_SECONDS = 7 * 86400  # the folder of a job whose results could not be brought to S3
 _LAST_WORDS = 8192
 
 
@@ -44,7 +45,13 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """All that a runner knows. ``request`` holds CreateJob's members; times are seconds, sizes bytes."""
+    """All that a runner knows. ``request`` holds CreateJob's members; times are seconds, sizes bytes.
+
+    ``host_count`` hosts have ``host_cpus`` cores (0: all) and ``host_memory_bytes`` each, and ``memory_bytes``
+    together. ``own_network``: the job reaches nothing but the service. ``layers`` is where the packages of the
+    account's jobs are kept. ``warning`` is told its owner. ``image``, where it is no interpreter of this machine, is
+    run by ``engine``, podman or docker, if there is one.
+    """
 
     job_id: str
     job_arn: str
@@ -65,6 +72,21 @@ class JobSpec:
     memory_bytes: int
     disk_bytes: int
     most_processes: int
+    host_count: int = 1
+    host_cpus: int = 0
+    host_memory_bytes: int = 0
+    own_network: bool = False
+    layers: str = ""
+    install_seconds: float = 600.0
+    install_environment: dict[str, str] = field(default_factory=dict)
+    warning: str | None = None
+    engine: str = ""
+    image: str | None = None
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of the job's hosts; the first leads."""
+        return [f"algo-{number}" for number in range(1, self.host_count + 1)]
 
     @classmethod
     def from_json(cls, text: str) -> JobSpec:
@@ -81,6 +103,7 @@ class Ending:
     ended_at: int  # real time, epoch milliseconds
     events: list[list[str]]  # [event type, message] to show before the outcome's own
     saved: bool = True
+    last_lines: list[str] = field(default_factory=list)  # of a script that has failed
 
 
 def forced_ending(why: str, run_seconds: int) -> Ending:
@@ -95,6 +118,16 @@ def forced_ending(why: str, run_seconds: int) -> Ending:
     return Ending("FAILED", why, now_ms(), [])
 
 
+@dataclass(frozen=True, slots=True)
+class HostFolder:
+    """What one host of a job has for itself."""
+
+    name: str
+    ml: Path
+    home: Path
+    tmp: Path
+
+
 class JobFolder:
     """One job's folder, and its files by name."""
 
@@ -105,6 +138,12 @@ class JobFolder:
         self.logs = path / "logs"
         self.progress = path / "progress.jsonl"
         self.heartbeat = path.parent / "heartbeat"
+        self.etc_hosts = path / "etc-hosts"
+
+    def host(self, name: str) -> HostFolder:
+        """The folder of the host ``algo-N``."""
+        top = self.path if name == "algo-1" else self.path / "hosts" / name
+        return HostFolder(name, top / "ml", top / "home", top / "tmp")
 
     def create(self) -> None:
         """Make the folder as it must be before a runner starts; what an earlier try left is kept."""
@@ -196,8 +235,9 @@ class JobFolder:
         subprocess.run(["rm", "-rf", "--", os.fspath(self.path)], check=False)
 
     def forget_secrets(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            (self.path / "spec.json").unlink()
+        for path in (self.path / "spec.json", *self.path.glob("variables-*")):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
 
 
 def parse_progress(data: bytes) -> list[tuple[str, str, int]]:

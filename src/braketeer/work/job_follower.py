@@ -13,12 +13,12 @@ from braketeer.domain.clock import Clock
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.store import jobs, logs, topics
 from braketeer.store.database import Database, Transaction
-from braketeer.work.job_folder import Ending, JobFolder, now_ms, parse_progress
+from braketeer.work.job_folder import KEPT_SECONDS, Ending, JobFolder, now_ms, parse_progress
 from braketeer.work.job_log import parse
 
 LOG_GROUP = "/aws/braket/jobs"
-KEPT_SECONDS = 7 * 86400  # the folder of a job whose results could not be brought to S3
 _CHUNK = 128 * 1024
+_LAST_LINES = "\n\nThe script's last lines:"
 _LARGE_CHUNK = 4 << 20  # more than the longest record
 _EVENT_MESSAGES = {
     JobStatus.COMPLETED: "The job completed.",
@@ -67,6 +67,7 @@ class Follower:
         where = "" if ending.saved else _where_it_is_kept(self.folder)
         reason = _joined(ending.reason, where, jobs.LONGEST_FAILURE_REASON) if ending.reason else None
         last_message = _joined(ending.reason or _EVENT_MESSAGES[status], where, jobs.LONGEST_EVENT_MESSAGE)
+        last_message = _with_last_lines(last_message, ending.last_lines, jobs.LONGEST_EVENT_MESSAGE)
 
         def finish(transaction: Transaction) -> None:
             connection, job_id = transaction.connection, self.job["id"]
@@ -158,6 +159,18 @@ def _joined(text: str, more: str, most: int) -> str:
     """Both, if there is room for both."""
     both = f"{text.rstrip('.')}. {more}"
     return both if more and len(both) <= most else text
+
+
+def _with_last_lines(text: str, lines: list[str], most: int) -> str:
+    """As many of the last lines of a script below the text as there is room for."""
+    room = most - len(text) - len(_LAST_LINES)
+    kept: list[str] = []
+    for line in reversed(lines):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.insert(0, line)
+    return "\n".join([text + _LAST_LINES, *kept]) if kept else text
 
 
 def _read(path: Path, offset: int, most: int) -> bytes:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from braketeer.work.job_folder import now_ms
 
 LONGEST_LINE = 256 * 1024  # bytes; CloudWatch takes 256 KiB an event, and longer lines become several
+LAST_LINES = 30  # that tell why a script has failed
 _CHUNK = 64 * 1024
+_SHORT = 500  # bytes of a line that is among the last
+_BEFORE, _AFTER = b"Running Code As Process", b"Code Run Finished"  # the harness's own lines around the script's
 
 
 class LogFile:
@@ -42,9 +46,19 @@ class Pump:
 
     def __init__(self, source: int, log: LogFile) -> None:
         self.ended = threading.Event()
+        self._last: deque[bytes] = deque(maxlen=LAST_LINES + 2)
         self._source = source
         self._log = log
         threading.Thread(target=self._run, name="log-pump", daemon=True).start()
+
+    def last_lines(self) -> list[str]:
+        """The last lines of the script, between those that the harness prints before and after it."""
+        lines = list(self._last)
+        if _BEFORE in lines:
+            lines = lines[lines.index(_BEFORE) + 1 :]
+        if _AFTER in lines:
+            lines = lines[: len(lines) - 1 - lines[::-1].index(_AFTER)]
+        return [_text(line) for line in lines[-LAST_LINES:]]
 
     def _run(self) -> None:
         rest = b""
@@ -60,6 +74,7 @@ class Pump:
 
     def _write(self, lines: list[bytes]) -> None:
         """A full disk loses lines, but must not stop the script by a pipe that nobody reads."""
+        self._last.extend(line[:_SHORT] for line in lines[-LAST_LINES - 2 :])
         with contextlib.suppress(OSError):
             self._log.write(lines)
 

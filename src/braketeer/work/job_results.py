@@ -6,36 +6,51 @@ import contextlib
 import os
 import tarfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from braketeer.domain.s3_places import Place
-from braketeer.work.job_storage import Refused, Storage
+from braketeer.work.job_storage import ObjectRefused, Storage
 from braketeer.work.job_trees import Entry, entries, open_file
 
 EVERY_SECONDS = 2.0
 
 
-def upload_model(request: Mapping[str, Any], model: Path, work: Path, storage: Storage) -> Place | None:
-    """Store the content of the model folder, flat, as ``{outputDataConfig.s3Path}/output/model.tar.gz``.
+def upload_model(request: Mapping[str, Any], models: Sequence[Path], work: Path, storage: Storage) -> list[str]:
+    """Store the content of the hosts' model folders, flat, as ``{outputDataConfig.s3Path}/output/model.tar.gz``.
 
-    Returns where, or None where the folder is empty: then nothing is stored. ``work`` is a file to build it in.
+    Nothing is stored where all are empty. Of files of one name the first host's is kept; the names of the others are
+    returned. ``work`` is a file to build the archive in.
     """
-    content = list(entries(model))
-    if not content:
-        return None
-    place = Place.parse(request["outputDataConfig"]["s3Path"]) / "output/model.tar.gz"
-    pack(model, content, work)
-    storage.upload(place, lambda: work.open("rb"))
-    work.unlink()
-    return place
+    content, left_out = merged(models)
+    if content:
+        pack(content, work)
+        place = Place.parse(request["outputDataConfig"]["s3Path"]) / "output/model.tar.gz"
+        storage.upload(place, lambda: work.open("rb"))
+        work.unlink()
+    return left_out
 
 
-def pack(top: Path, content: list[Entry], archive: Path) -> None:
+def merged(tops: Sequence[Path]) -> tuple[list[tuple[Path, Entry]], list[str]]:
+    """What lies in the folders, each path once, and the paths that were found again."""
+    found: dict[str, tuple[Path, Entry]] = {}
+    again = []
+    for top in tops:
+        for entry in entries(top):
+            if entry.path not in found:
+                found[entry.path] = (top, entry)
+            elif not (entry.is_folder and found[entry.path][1].is_folder):
+                again.append(entry.path)
+    files = {path for path, (_, entry) in found.items() if not entry.is_folder}
+    kept = {path: one for path, one in found.items() if not _below(path, files)}
+    return list(kept.values()), again + [path for path in found if path not in kept]
+
+
+def pack(content: Sequence[tuple[Path, Entry]], archive: Path) -> None:
     """Write a gzipped tar of these folders and files. A file that is gone by now is left out."""
     with tarfile.open(archive, "w:gz", compresslevel=6) as packed:
-        for entry in content:
+        for top, entry in content:
             member = tarfile.TarInfo(entry.path)
             member.mtime = entry.mtime_ns // 1_000_000_000
             if entry.is_folder:
@@ -49,6 +64,12 @@ def pack(top: Path, content: list[Entry], archive: Path) -> None:
             with os.fdopen(descriptor, "rb") as file:
                 member.size, member.mode = os.fstat(descriptor).st_size, entry.mode & 0o755 | 0o600
                 packed.addfile(member, file)
+
+
+def _below(path: str, files: set[str]) -> bool:
+    """Whether a path lies below what is a file on another host."""
+    parts = path.split("/")
+    return any("/".join(parts[:count]) in files for count in range(1, len(parts)))
 
 
 class Checkpoints:
@@ -72,13 +93,13 @@ class Checkpoints:
         if self._place is None:
             return 0
         stored = 0
-        refused: Refused | None = None
+        refused: ObjectRefused | None = None
         with self._turn:
             for entry in entries(self._folder):
                 if not entry.is_folder and self._stored.get(entry.path) != _version(entry):
                     try:
                         stored += self._store(self._place, entry, storage)
-                    except Refused as problem:
+                    except ObjectRefused as problem:
                         refused = refused or problem
         if refused is not None:
             raise refused

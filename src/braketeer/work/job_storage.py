@@ -45,7 +45,7 @@ class NotThere(StorageError):
     """There is no such object or bucket."""
 
 
-class Refused(StorageError):
+class ObjectRefused(StorageError):
     """This one object could not be moved; another may."""
 
 
@@ -90,7 +90,7 @@ class Storage:
     def upload(self, place: Place, source: Callable[[], IO[bytes]]) -> None:
         """Store what ``source()`` opens; it is opened anew for every try. StorageError, or OSError of ``source()``."""
         if not _has_a_key(place):
-            raise Refused(f"{place}: the name is not UTF-8, which every key in S3 is")
+            raise ObjectRefused(f"{place}: the name is not UTF-8, which every key in S3 is")
 
         def copy() -> None:
             with source() as file, _told_clearly(place):
@@ -211,7 +211,7 @@ def _told_clearly(place: Place) -> Iterator[None]:
         text = str(problem).partition("\n")[0]
         if "status code: 4" in text and "status code: 429" not in text:
             told = _S3_ERROR.search(str(problem))
-            raise Refused(f"{place}: {f'{told[2]} ({told[1]})' if told else text}") from problem
+            raise ObjectRefused(f"{place}: {f'{told[2]} ({told[1]})' if told else text}") from problem
         raise _Away(text) from problem
     except Exception as problem:
         raise _of_botocore(place, problem) from problem
@@ -229,13 +229,13 @@ def _of_botocore(place: Place, problem: Exception) -> Exception:
             )
         if status == 403:
             return StorageError(f"{place}: access denied")
-        return Refused(f"{place}: {problem}") if status < 500 and status != 429 else _Away(str(problem))
+        return ObjectRefused(f"{place}: {problem}") if status < 500 and status != 429 else _Away(str(problem))
     if type(problem).__module__.startswith(("botocore", "urllib3")):
         from botocore.exceptions import HTTPClientError, IncompleteReadError  # noqa: PLC0415 - loaded by now
 
         if isinstance(problem, (HTTPClientError, IncompleteReadError)) or "urllib3" in type(problem).__module__:
             return _Away(str(problem))
-    return Refused(f"{place}: {type(problem).__name__}: {problem}")
+    return ObjectRefused(f"{place}: {type(problem).__name__}: {problem}")
 
 
 def _is_plain(key: str) -> bool:

@@ -26,9 +26,10 @@ class Watchdog:
         self.verdict: str | None = None
         self._folder = folder
         self._memory_bytes = spec.memory_bytes
+        self._host_memory_bytes = spec.host_memory_bytes or spec.memory_bytes
         self._disk_bytes = spec.disk_bytes
-        self._most_processes = spec.most_processes
-        self._process: int | None = None
+        self._most_processes = spec.most_processes * spec.host_count
+        self._processes: list[int] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -36,8 +37,8 @@ class Watchdog:
         self._thread.start()
 
     def watch_process(self, pid: int) -> None:
-        """From now on this process and all below it count."""
-        self._process = pid
+        """From now on this process, of one host, and all below it count."""
+        self._processes = [*self._processes, pid]
 
     def stop(self) -> None:
         self._stopped.set()
@@ -45,38 +46,35 @@ class Watchdog:
     def _watch(self) -> None:
         disk_due = 0.0
         while self.verdict is None and not self._stopped.wait(MEMORY_EVERY_SECONDS):
-            if self._process is not None:
-                self.verdict = self._memory_verdict(self._process)
+            if self._processes:
+                self.verdict = self._memory_verdict()
             if self.verdict is None and time.monotonic() >= disk_due:
                 started = time.monotonic()
                 self.verdict = self._disk_verdict()
                 # A huge tree takes long to count: spend at most a twentieth of the time on it.
                 disk_due = time.monotonic() + max(DISK_EVERY_SECONDS, 20 * (time.monotonic() - started))
 
-    def _memory_verdict(self, pid: int) -> str | None:
-        import psutil  # noqa: PLC0415 - loading it would delay every job's first line
-
+    def _memory_verdict(self) -> str | None:
         if self._group.is_full():
             return f"The job had more than {self._most_processes} processes and threads"
         if not self._may_be_too_much():
             return None
-        try:
-            process = psutil.Process(pid)
-            tree = [process, *process.children(recursive=True)]
-        except psutil.Error:
-            return None
-        if len(tree) > self._most_processes:
+        trees = [_tree(pid) for pid in self._processes]
+        if sum(map(len, trees)) > self._most_processes:
             return f"The job had more than {self._most_processes} processes"
-        if _sum(tree, shared=True) <= self._memory_bytes or _sum(tree, shared=False) <= self._memory_bytes:
-            return None
-        return f"The job's processes used more than {self._memory_bytes / 2**30:.1f} GiB of memory"
+        for tree in trees:
+            if _is_more(tree, self._host_memory_bytes):
+                return f"The job's processes used more than {_gib(self._host_memory_bytes)} of memory"
+        if len(trees) > 1 and _is_more([process for tree in trees for process in tree], self._memory_bytes):
+            return f"The processes of the job's hosts used more than {_gib(self._memory_bytes)} of memory together"
+        return None
 
     def _may_be_too_much(self) -> bool:
         """A look at the whole machine, which is cheap: a job cannot have more than all processes together."""
         import psutil  # noqa: PLC0415
 
         memory = psutil.virtual_memory()
-        if memory.total - memory.available > self._memory_bytes:
+        if memory.total - memory.available > self._host_memory_bytes:
             return True
         try:
             threads = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
@@ -87,7 +85,7 @@ class Watchdog:
     def _disk_verdict(self) -> str | None:
         if bytes_used(self._folder) <= self._disk_bytes:
             return None
-        return f"The job's files took more than {self._disk_bytes / 2**30:.1f} GiB (volumeSizeInGb)"
+        return f"The job's files took more than {_gib(self._disk_bytes)} (volumeSizeInGb)"
 
 
 class ServiceWatch:
@@ -115,6 +113,25 @@ class ServiceWatch:
         if time.monotonic() - self._heard_at > self._patience_seconds:
             return f"The service was away for more than {self._patience_seconds:.0f} seconds"
         return None
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it; none where it has ended."""
+    import psutil  # noqa: PLC0415 - loading it would delay every job's first line
+
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _is_more(processes: list[psutil.Process], most_bytes: int) -> bool:
+    return _sum(processes, shared=True) > most_bytes and _sum(processes, shared=False) > most_bytes
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
 
 
 def _sum(tree: list[psutil.Process], *, shared: bool) -> int:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +14,7 @@ import orjson
 
 from braketeer import quantum
 from braketeer.domain.errors import ServiceUnavailableException, ThrottlingException, ValidationException
+from braketeer.domain.turns import Turns
 from braketeer.quantum.circuit import Limits, ProgramError
 from braketeer.quantum.tasks import ProgramSetError
 from braketeer.work.workers import Defect, Refused, Worker, WorkerDied, WorkerNotStarted
@@ -58,10 +58,11 @@ class ProgramCheck:
 
     def __init__(self) -> None:
         self._workers = [Worker(MEMORY_BYTES) for _ in range(CHECKERS)]
-        self._turns = Turns(self._workers)
+        self._idle = list(self._workers)
+        self._turns = Turns(CHECKERS)
 
     def check_at_once(self, action: str, limits: Limits, shots: int) -> quantum.Prepared | None:
-        """As ``check``, but None where reading the program is not a matter of milliseconds."""
+        """As ``check``, but in this process, and None where that is not a matter of milliseconds."""
         if limits.max_qubits > WIDEST or not is_quick(action):
             return None
         try:
@@ -74,13 +75,10 @@ class ProgramCheck:
     async def check(self, account: str, action: str, limits: Limits, shots: int) -> quantum.Prepared:
         """What a program of the account needs. ValidationException (naming line and column) where it cannot be run.
 
-        ThrottlingException when too many programs wait to be read, ServiceUnavailableException when the machine
-        cannot read any.
+        It is read in a worker: ``check_at_once`` is asked first. ThrottlingException when too many programs wait to be
+        read, ServiceUnavailableException when the machine cannot read any.
         """
-        prepared = self.check_at_once(action, limits, shots)
-        if prepared is not None:
-            return prepared
-        async with self._turns.turn(account) as worker:
+        async with self._worker(account) as worker:
             return await self._check_apart(worker, action, limits, shots)
 
     async def load(self) -> None:
@@ -98,6 +96,25 @@ class ProgramCheck:
     async def close(self) -> None:
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
+    @contextlib.asynccontextmanager
+    async def _worker(self, account: str) -> AsyncIterator[Worker]:
+        """A worker for one program; accounts take turns. ThrottlingException where that takes LONGEST_WAIT_SECONDS, or
+        is no use to wait for.
+        """
+        if self._turns.waiting(account) >= MOST_WAITING:
+            raise ThrottlingException("Too many programs of this account are waiting to be read; try again")
+        async with contextlib.AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                    await turn.enter_async_context(self._turns.of(account))
+            except TimeoutError:
+                raise ThrottlingException("Too many programs are waiting to be read; try again") from None
+            worker = self._idle.pop()
+            try:
+                yield worker
+            finally:
+                self._idle.append(worker)
+
     async def _check_apart(self, worker: Worker, action: str, limits: Limits, shots: int) -> quantum.Prepared:
         try:
             head, _ = await worker.call("prepare", (action, limits, shots), SECONDS)
@@ -110,56 +127,6 @@ class ProgramCheck:
         except (Defect, WorkerNotStarted) as problem:
             raise ServiceUnavailableException(f"The program could not be read: {problem}") from problem
         return quantum.Prepared(**head)
-
-
-class Turns:
-    """Lends a few workers to many accounts: each account has a line of its own, and the lines are served in turn."""
-
-    def __init__(self, workers: Iterable[Worker]) -> None:
-        self._idle = list(workers)  # empty while anybody waits
-        self._lines: dict[str, deque[asyncio.Future[Worker]]] = {}  # none is empty; the first is served next
-
-    @contextlib.asynccontextmanager
-    async def turn(self, account: str) -> AsyncIterator[Worker]:
-        """A worker for one program. ThrottlingException where it takes LONGEST_WAIT_SECONDS, or is no use to wait."""
-        worker = self._idle.pop() if self._idle else await self._wait(account)
-        try:
-            yield worker
-        finally:
-            self._pass_on(worker)
-
-    async def _wait(self, account: str) -> Worker:
-        if len(self._lines.get(account, ())) >= MOST_WAITING:
-            raise ThrottlingException("Too many programs of this account are waiting to be read; try again")
-        place: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(account, deque()).append(place)
-        try:
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                return await asyncio.shield(place)
-        except BaseException as problem:
-            if place.done():  # lent to us at the very moment we left
-                self._pass_on(place.result())
-            else:
-                self._leave(account, place)
-            if isinstance(problem, TimeoutError):
-                raise ThrottlingException("Too many programs are waiting to be read; try again") from problem
-            raise
-
-    def _pass_on(self, worker: Worker) -> None:
-        """To the first of the line whose turn it is; that line is then the last."""
-        if not self._lines:
-            self._idle.append(worker)
-            return
-        account = next(iter(self._lines))
-        line = self._lines.pop(account)
-        line.popleft().set_result(worker)
-        if line:
-            self._lines[account] = line
-
-    def _leave(self, account: str, place: asyncio.Future[Worker]) -> None:
-        self._lines[account].remove(place)
-        if not self._lines[account]:
-            del self._lines[account]
 
 
 def _refusal(message: str, failures: Sequence[dict[str, Any]] = ()) -> ValidationException:

@@ -7,10 +7,8 @@ lock it holds; it reads and writes the files of its folder (job_folder.py) and S
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,9 +16,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import TypeVar
 
-from braketeer.work import job_environment, sandbox
+from braketeer.work import job_environment, job_network, sandbox
 from braketeer.work.job_cgroup import ControlGroup
 from braketeer.work.job_folder import (
     CANCEL,
@@ -28,14 +27,14 @@ from braketeer.work.job_folder import (
     SERVICE_STOPPED,
     Ending,
     JobFolder,
-    JobSpec,
     forced_ending,
     now_ms,
 )
-from braketeer.work.job_log import LogFile, Pump
+from braketeer.work.job_host import Host
+from braketeer.work.job_network import NetworkError, Way
+from braketeer.work.job_packages import Packages, PackagesError
 from braketeer.work.job_results import Checkpoints, CheckpointThread, upload_model
 from braketeer.work.job_storage import Storage, StorageError
-from braketeer.work.job_trees import read_text
 from braketeer.work.job_watchdog import ServiceWatch, Watchdog
 from braketeer.work.staging import StagingError, stage, write_configuration
 
@@ -43,7 +42,7 @@ T = TypeVar("T")
 
 LOOK_EVERY_SECONDS = 0.1
 LONGEST_REASON = 1024
-MOST_PROCESSES_OF_NOBODY = 4096  # of all jobs together: they share the user
+_LONGEST_QUOTE = 900
 
 
 def main(arguments: list[str]) -> int:
@@ -68,32 +67,35 @@ class Runner:
 
     def __init__(self, folder: JobFolder) -> None:
         self._folder = folder
-        self._spec = folder.read_spec()
-        self._deadline = time.monotonic() + self._spec.run_seconds
-        self._service = ServiceWatch(folder, self._spec.patience_seconds)
-        self._group = ControlGroup(self._spec.job_id, self._spec.most_processes)
-        self._watchdog = Watchdog(folder.path, self._spec, self._group)
-        self._log = LogFile(folder.logs / f"{job_environment.HOST}.log")
-        checkpoint_config = self._spec.request.get("checkpointConfig") or {}
-        self._local_path: str | None = checkpoint_config.get("localPath")
-        self._checkpoints_uri: str | None = checkpoint_config.get("s3Uri")
+        self._spec = spec = folder.read_spec()
+        self._deadline = time.monotonic() + spec.run_seconds
+        self._service = ServiceWatch(folder, spec.patience_seconds)
+        self._group = ControlGroup(spec.job_id, spec.most_processes * spec.host_count, spec.host_cpus * spec.host_count)
+        self._watchdog = Watchdog(folder.path, spec, self._group)
+        self._hosts = [Host(spec, folder, name) for name in spec.hosts]
+        self._log = self._hosts[0].log
+        self._checkpoints_uri: str | None = (spec.request.get("checkpointConfig") or {}).get("s3Uri")
         self._checkpoints: Checkpoints | None = None  # once the job has been staged
+        self._packages: Path | None = None
 
     def run(self) -> Ending:
         """The whole life of the job. Never raises: whatever happens becomes an ending."""
         self._watchdog.start()
         try:
+            way: Future[Way] = Future()
+            threading.Thread(target=lambda: _into(way, self._find_way), name="network", daemon=True).start()
             self._checkpoints = self._prepare()
-            code = self._run_script()
-            ending = _ending_of(code, read_text(self._folder.ml, "output/failure", 4 * LONGEST_REASON).strip())
+            ending = self._run_script(way.result())
         except MustEnd as end:
             ending = forced_ending(end.why, self._spec.request["stoppingCondition"]["maxRuntimeInSeconds"])
-        except (StagingError, sandbox.SandboxError, StorageError) as problem:
+        except (StagingError, PackagesError, NetworkError, sandbox.SandboxError, StorageError) as problem:
             ending = _failed(str(problem))
         except Exception as problem:  # noqa: BLE001 - somebody waits for the last word
             ending = _failed(f"The job's runner failed: {type(problem).__name__}: {problem}")
         self._watchdog.stop()
         self._group.remove()
+        if ending.outcome != "COMPLETED" and self._spec.sandbox == "none":
+            sandbox.kill_marked(self._spec.job_id)  # what was installing packages, say
         self._tell(ending.reason)
         if self._checkpoints is not None:
             ending = self._saved(ending, self._checkpoints)
@@ -115,64 +117,90 @@ class Runner:
 
     def _stage(self) -> Checkpoints:
         folder, spec = self._folder, self._spec
+        self._require_what_runs_it()
         stage(spec.request, self._storage(self._check), folder.ml, folder.checkpoints, spec.disk_bytes)
-        write_configuration(folder.ml, job_environment.configuration(spec))
+        if not spec.image:
+            packages = Packages(spec, self._group, self._log.write, self._check)
+            self._packages = packages.layer(folder.ml / "code/customer_code/extracted")
+        for host in self._hosts:
+            if host.own.ml != folder.ml:
+                copytree(folder.ml, host.own.ml)
+            write_configuration(host.own.ml, job_environment.configuration(spec, host.name))
         checkpoints = Checkpoints(folder.checkpoints, self._checkpoints_uri)
         checkpoints.remember_restored()
-        sandbox.give_away(spec.sandbox, folder)
+        sandbox.give_away(spec.sandbox, folder, [host.own for host in self._hosts])
         return checkpoints
 
-    def _run_script(self) -> int:
-        """The harness's exit code; MustEnd once the script has been ended before its time."""
+    def _require_what_runs_it(self) -> None:
+        spec = self._spec
+        if spec.image and not spec.engine:
+            raise StagingError(f"The image {spec.image} needs podman/docker or an operator's mapping")
+        if spec.image and spec.own_network:
+            raise StagingError(f"The image {spec.image} needs the machine's network, which jobs do not have here")
+        if not spec.image and not spec.request["algorithmSpecification"].get("scriptModeConfig"):
+            raise StagingError("A job without scriptModeConfig needs an image of its own, and podman/docker to run it")
+
+    def _find_way(self) -> Way:
+        """How the job reaches its service, and its hosts each other."""
+        spec, find = self._spec, self._folder.endpoint
+        if spec.image:  # a container has the machine's network
+            return Way(spec.endpoint, {}, [])
+        if spec.own_network:
+            way = job_network.own(spec.endpoint, find, as_user=os.getuid() != 0)
+            names = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
+        else:
+            way = job_network.shared(spec.endpoint, find)
+            names = Path("/etc/hosts").read_text() if Path("/etc/hosts").exists() else ""
+        self._folder.etc_hosts.write_text(job_environment.etc_hosts(spec, way.names, names))
+        return way
+
+    def _run_script(self, way: Way) -> Ending:
+        """How the script ended, on all hosts; MustEnd once it has been ended before its time."""
         assert self._checkpoints is not None  # noqa: S101 - prepared
-        process = self._start()
-        self._progress("RUNNING", "The script is running.")
-        assert process.stdout is not None  # noqa: S101 - asked for in _start
-        pump = Pump(process.stdout.fileno(), self._log)
-        self._watchdog.watch_process(process.pid)
-        syncing = CheckpointThread(self._checkpoints, self._storage)
+        syncing: CheckpointThread | None = None
         try:
-            self._wait(process, pump)
+            for host in self._hosts:
+                self._check()
+                self._watchdog.watch_process(host.start(way.endpoint, way.entering, self._group, self._packages))
+            self._progress("RUNNING", " ".join(filter(None, ["The script is running.", self._spec.warning])))
+            syncing = CheckpointThread(self._checkpoints, self._storage)
+            ending = self._wait()
+            if ending.outcome != "COMPLETED":
+                self._end_gently()
+            return ending
         except MustEnd as end:
             if end.why in _GENTLE:
-                sandbox.terminate(self._spec.sandbox, process)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(self._spec.grace_seconds)
+                self._end_gently()
             raise
         finally:
-            sandbox.kill(self._spec.sandbox, process, self._spec.job_id)
+            for host in self._hosts:
+                host.kill()
             self._group.remove()
-            pump.ended.wait(10)
-            syncing.stop()
-        return process.returncode
+            if syncing is not None:
+                syncing.stop()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        spec = self._spec
-        arguments = job_environment.arguments(spec)
-        command = sandbox.command(
-            spec.sandbox, self._folder, spec.python, arguments, self._local_path, spec.shown, spec.hidden
-        )
-        path = f"{Path(spec.python).parent}:/usr/local/bin:/usr/bin:/bin"
-        variables = job_environment.environment(spec, command.paths, os.cpu_count() or 1, path)
-        self._check()
-        # Popen must be called by the main thread: the sandbox dies with the thread that started it.
-        return subprocess.Popen(
-            self._group.entering(command.argv),
-            env=variables | command.extra_environment | _limits(spec),
-            cwd=self._folder.ml / "code",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    def _wait(self) -> Ending:
+        """Return when every host has ended by itself, or one of them has failed: then all are to end."""
+        running = list(self._hosts)
+        while running:
+            for host in list(running):
+                self._check()
+                code = host.poll(LOOK_EVERY_SECONDS / len(running))
+                if code is None:
+                    continue
+                running.remove(host)
+                ending = _ending_of(code, host.failure(), host.last_lines(), host.name if self._hosts[1:] else "")
+                if ending.outcome != "COMPLETED":
+                    return ending
+        return ending
 
-    def _wait(self, process: subprocess.Popen[bytes], pump: Pump) -> None:
-        """Return when the process has ended by itself. The end of its output is usually just before that."""
-        while process.poll() is None:
-            self._check()
-            if pump.ended.wait(LOOK_EVERY_SECONDS):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(LOOK_EVERY_SECONDS)
+    def _end_gently(self) -> None:
+        """Ask every host to end, and give them the same time for it."""
+        for host in self._hosts:
+            host.terminate()
+        deadline = time.monotonic() + self._spec.grace_seconds
+        for host in self._hosts:
+            host.wait(deadline - time.monotonic())
 
     def _check(self) -> None:
         """MustEnd if the job may not go on."""
@@ -187,17 +215,19 @@ class Runner:
         hurried = self._folder.stop_reason() == SERVICE_STOPPED or self._service.problem() is not None
         storage = self._storage(lambda: None, 0.0 if hurried else self._spec.patience_seconds)
         self._progress("UPLOADING_RESULTS", "Uploading the results.")
-        model, archive = self._folder.ml / "model", self._folder.path / "model.tar.gz"
         # Each by itself, so that a checkpoint that cannot be stored does not cost the results.
-        problems = [
-            *_problems(lambda: upload_model(self._spec.request, model, archive, storage)),
-            *_problems(lambda: checkpoints.sync(storage)),
-        ]
+        problems = [*_problems(lambda: self._upload_model(storage)), *_problems(lambda: checkpoints.sync(storage))]
         if not problems:
             return replace(ending, saved=True)
         reason = " ".join(problems)
         self._tell(reason)
         return _failed(reason, saved=False) if ending.outcome == "COMPLETED" else replace(ending, saved=False)
+
+    def _upload_model(self, storage: Storage) -> None:
+        models = [host.own.ml / "model" for host in self._hosts]
+        left_out = upload_model(self._spec.request, models, self._folder.path / "model.tar.gz", storage)
+        if left_out:
+            self._tell(f"Results of the same name on another host are left out: {', '.join(left_out[:20])}")
 
     def _progress(self, event: str, message: str) -> None:
         """A full disk loses an event, but must not cost the job."""
@@ -246,22 +276,20 @@ def _problems(upload: Callable[[], object]) -> list[str]:
     return []
 
 
-def _ending_of(code: int, failure: str) -> Ending:
-    """How a job ends whose harness returned ``code`` and left ``failure`` in output/failure (real Braket's wording)."""
+def _ending_of(code: int, failure: str, last_lines: list[str], host: str) -> Ending:
+    """How a host ends whose harness returned ``code`` and left ``failure`` in output/failure (real Braket's wording).
+
+    ``host`` is named where there are several. A script that says nothing of what has failed is quoted.
+    """
     if code == 0 and not failure:
         return Ending("COMPLETED", None, now_ms(), [])
     code = 128 - code if code < 0 else code or 1
+    if not failure:
+        quoted = " | ".join(line.strip() for line in last_lines if line.strip())[-_LONGEST_QUOTE:]
+        failure = f"the script ended with exit code {code}" + (f", its last lines: {quoted}" if quoted else "")
     tail = f", exit code: {code}"
-    head = f"AlgorithmError: {failure or f'the script ended with exit code {code}'}"
-    return _failed(head[: LONGEST_REASON - len(tail)] + tail)
-
-
-def _limits(spec: JobSpec) -> dict[str, str]:
-    """Limits that the harness sets for itself and all below: {name in module resource: value}."""
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": spec.disk_bytes}
-    if spec.sandbox == "bubblewrap":
-        limits["RLIMIT_NPROC"] = MOST_PROCESSES_OF_NOBODY
-    return {"BRAKETEER_LIMITS": json.dumps(limits)}
+    head = f"AlgorithmError: {f'{host}: ' if host else ''}{failure}"
+    return replace(_failed(head[: LONGEST_REASON - len(tail)] + tail), last_lines=last_lines)
 
 
 def _failed(reason: str, *, saved: bool = True) -> Ending:

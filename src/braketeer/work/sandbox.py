@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
 from braketeer.work.job_environment import SeenPaths
-from braketeer.work.job_folder import JobFolder
+from braketeer.work.job_folder import HostFolder, JobFolder
 
 if TYPE_CHECKING:
     import psutil
@@ -33,6 +33,7 @@ Name = Literal["bubblewrap", "bubblewrap-user", "none"]
 
 NOBODY = 65534
 PROBE_SECONDS = 20.0
+PACKAGES = "/opt/packages"  # where a job finds what its requirements.txt brought
 SHARED_MEMORY_BYTES = 1 << 30
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -121,48 +122,91 @@ def probe(python: str = sys.executable) -> SandboxChoice:
 def command(
     name: str,
     folder: JobFolder,
+    host: HostFolder,
     python: str,
     arguments: Sequence[str],
     local_path: str | None,
     shown: Sequence[str],
     hidden: Sequence[str],
+    packages: str | None = None,
 ) -> Command:
-    """How to start the harness in the sandbox ``name`` (see SandboxChoice).
+    """How to start the harness of a host in the sandbox ``name`` (see SandboxChoice).
 
     ``local_path`` is where the job wants its checkpoints, ``shown`` are the interpreter's folders, ``hidden`` folders
-    that must not be seen even if they lie below one that is shown. SandboxError where the path cannot be given.
+    that must not be seen even if they lie below one that is shown, ``packages`` what its requirements.txt brought.
+    SandboxError where the path cannot be given.
     """
     if name == "none":
-        paths = plain_paths(folder)
-        return Command([python, f"{paths.ml}/code/braket_container.py", *arguments], {}, paths)
+        paths = plain_paths(folder, host)
+        extra = {"BRAKETEER_PACKAGES": packages} if packages else {}
+        return Command([python, f"{paths.ml}/code/braket_container.py", *arguments], extra, paths)
     checkpoints = checkpoint_path(local_path, shown)
-    argv = bubblewrap(name, folder, checkpoints, shown, hidden)
+    argv = [*bubblewrap(name, host.name), *_folder("/tmp", host.tmp), *_seen(shown, hidden)]  # noqa: S108
+    argv += _folder("/home/job", host.home)
+    argv += _folder("/opt/ml", host.ml)
+    argv += ["--symlink", "/opt/ml", "/opt/braket"]
+    argv += _folder(checkpoints, folder.checkpoints)
+    if folder.etc_hosts.exists():
+        argv += ["--ro-bind", os.fspath(folder.etc_hosts), "/etc/hosts"]
     environment = {"BRAKETEER_UID": str(NOBODY)} if name == "bubblewrap" else {}
-    paths = SeenPaths(checkpoints=local_path or DEFAULT_CHECKPOINT_PATH)
+    if packages:
+        argv += [*_parents(PACKAGES), "--ro-bind", packages, PACKAGES]
+        environment["BRAKETEER_PACKAGES"] = PACKAGES
+    argv += ["--remount-ro", "/"]  # what is left is memory that nobody counts
     argv += ["--chdir", "/opt/ml/code", "--", python, "/opt/ml/code/braket_container.py", *arguments]
-    return Command(argv, environment, paths)
+    return Command(argv, environment, SeenPaths(checkpoints=local_path or DEFAULT_CHECKPOINT_PATH))
 
 
-def plain_paths(folder: JobFolder) -> SeenPaths:
+def tool_command(
+    name: str,
+    argv: Sequence[str],
+    readable: Mapping[str, Path],
+    writable: Mapping[str, Path],
+    shown: Sequence[str],
+    hidden: Sequence[str],
+) -> list[str]:
+    """How to start a program of ours on files that a job brought: it sees these, by their names inside, little else.
+
+    In the sandbox ``bubblewrap`` the program becomes nobody, who must own what is ``writable``. It has the machine's
+    network, and begins in the first readable folder.
+    """
+    if name == "none":
+        return list(argv)
+    command = [*bubblewrap(name, "tool"), "--perms", "1777", "--tmpfs", "/tmp", *_seen(shown, hidden)]  # noqa: S108
+    command += [*_parents("/tool/program"), "--ro-bind", argv[0], "/tool/program"]
+    for inside, path in readable.items():
+        command += [*_parents(inside), "--ro-bind", os.fspath(path), inside]
+    for inside, path in writable.items():
+        command += _folder(inside, path)
+    # setpriv is a part of util-linux, as su and mount are.
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if name == "bubblewrap" else []
+    return [*command, "--remount-ro", "/", "--chdir", next(iter(readable)), "--", *become, "/tool/program", *argv[1:]]
+
+
+def plain_paths(folder: JobFolder, host: HostFolder) -> SeenPaths:
     """Without a sandbox a job knows its folders by their real names."""
-    ml = os.fspath(folder.ml)
-    return SeenPaths(
-        ml, ml, os.fspath(folder.checkpoints), os.fspath(folder.path / "home"), os.fspath(folder.path / "tmp")
-    )
+    ml, checkpoints = os.fspath(host.ml), os.fspath(folder.checkpoints)
+    return SeenPaths(ml, ml, checkpoints, os.fspath(host.home), os.fspath(host.tmp))
 
 
-def give_away(name: str, folder: JobFolder) -> None:
-    """Make the job's folders, and hand them to the user that it runs as."""
-    for inner in ("home", "tmp"):
-        (folder.path / inner).mkdir(exist_ok=True)
-    (folder.path / "tmp").chmod(0o1777)
+def give_away(name: str, folder: JobFolder, hosts: Sequence[HostFolder]) -> None:
+    """Make the hosts' folders, and hand them to the user that the job runs as."""
+    for host in hosts:
+        host.home.mkdir(exist_ok=True)
+        host.tmp.mkdir(exist_ok=True)
+        host.tmp.chmod(0o1777)
+    for top in (folder.checkpoints, *(top for host in hosts for top in (host.ml, host.home))):
+        give_to_nobody(name, top)
+
+
+def give_to_nobody(name: str, top: Path) -> None:
+    """Hand a tree to the user that the sandbox's programs run as, where that is another one."""
     if name != "bubblewrap":
         return
-    for top in (folder.ml, folder.checkpoints, folder.path / "home"):
-        os.chown(top, NOBODY, NOBODY)
-        for where, folders, files in os.walk(top):
-            for inner in (*folders, *files):
-                os.chown(os.path.join(where, inner), NOBODY, NOBODY, follow_symlinks=False)  # noqa: PTH118
+    os.chown(top, NOBODY, NOBODY)
+    for where, folders, files in os.walk(top):
+        for inner in (*folders, *files):
+            os.chown(os.path.join(where, inner), NOBODY, NOBODY, follow_symlinks=False)  # noqa: PTH118
 
 
 def terminate(name: str, process: subprocess.Popen[bytes]) -> None:
@@ -223,28 +267,15 @@ def checkpoint_path(local_path: str | None, shown: Sequence[str]) -> str:
     return path
 
 
-def bubblewrap(
-    name: str, folder: JobFolder, checkpoints: str, shown: Sequence[str], hidden: Sequence[str]
-) -> list[str]:
-    """The command line of bwrap up to its options' end."""
+def bubblewrap(name: str, hostname: str) -> list[str]:
+    """The beginning of bwrap's command line: who the job is, and the system's folders."""
     argv = [shutil.which("bwrap") or "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    argv += ["--die-with-parent", "--new-session", "--hostname", "algo-1"]
+    argv += ["--die-with-parent", "--new-session", "--hostname", hostname]
     if name == "bubblewrap":
         argv += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         argv += ["--unshare-user", "--uid", str(os.getuid() or NOBODY), "--gid", str(os.getgid() or NOBODY)]
-    argv += _system_folders()
-    argv += _folder("/tmp", folder.path / "tmp")  # noqa: S108
-    for path in shown:
-        argv += [*_parents(path), "--ro-bind", path, path]
-    for path in map(os.path.realpath, hidden):
-        if any(Path(path).is_relative_to(other) for other in (*shown, *_SYSTEM)):
-            argv += ["--perms", "0700", "--tmpfs", path]
-    argv += _folder("/home/job", folder.path / "home")
-    argv += _folder("/opt/ml", folder.ml)
-    argv += ["--symlink", "/opt/ml", "/opt/braket"]
-    argv += _folder(checkpoints, folder.checkpoints)
-    return [*argv, "--remount-ro", "/"]  # what is left is memory that nobody counts
+    return argv + _system_folders()
 
 
 @lru_cache(maxsize=8)
@@ -267,6 +298,17 @@ def interpreter_folders(python: str) -> tuple[str, ...]:
         if not known and path not in _TOO_MUCH and os.path.isdir(path):  # noqa: PTH112
             folders.append(path)
     return tuple(folders)
+
+
+def _seen(shown: Sequence[str], hidden: Sequence[str]) -> list[str]:
+    """The interpreter's folders, without what nobody may see in them."""
+    argv: list[str] = []
+    for path in shown:
+        argv += [*_parents(path), "--ro-bind", path, path]
+    for path in map(os.path.realpath, hidden):
+        if any(Path(path).is_relative_to(other) for other in (*shown, *_SYSTEM)):
+            argv += ["--perms", "0700", "--tmpfs", path]
+    return argv
 
 
 def _system_folders() -> list[str]:
@@ -304,15 +346,16 @@ def _try(name: Name, python: str) -> str:
     with tempfile.TemporaryDirectory() as place:
         folder = JobFolder(Path(place) / "job")
         folder.create()
+        host = folder.host("algo-1")
         (folder.ml / "code").mkdir(parents=True)
         folder.checkpoints.mkdir()
         script = folder.ml / "code" / "braket_container.py"
         script.write_text(_TRIAL)
         for readable in (folder.ml, folder.ml / "code", script):
             readable.chmod(0o755)  # as a runner makes them, whatever this process's umask is
-        give_away(name, folder)
+        give_away(name, folder, [host])
         try:
-            trial = command(name, folder, python, [], None, interpreter_folders(python), [])
+            trial = command(name, folder, host, python, [], None, interpreter_folders(python), [])
             ran = subprocess.run(
                 trial.argv,
                 env=_bare(trial.extra_environment),

@@ -6,7 +6,6 @@ All of it is done by the trusted runner, so nothing here follows a link or belie
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +16,7 @@ from braketeer.work.job_archives import BadArchive, is_archive, unpack
 from braketeer.work.job_storage import NotThere, Storage, StorageError
 
 HARNESS = Path(__file__).with_name("harness.py")
-# Amazon's built-in images, of any account, region and tag, stand for the local environment.
-BUILT_IN_IMAGE = re.compile(r"\d+\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/amazon-braket-[a-z0-9-]+(@sha256)?:.+")
+LARGEST_MANIFEST = 16 << 20
 
 
 class StagingError(Exception):
@@ -37,7 +35,9 @@ def stage(request: Mapping[str, Any], storage: Storage, ml: Path, checkpoints: P
         (ml / folder).mkdir(parents=True, exist_ok=True)
     checkpoints.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HARNESS, ml / "code/braket_container.py")
-    stage_code(request["algorithmSpecification"], storage, ml / "code/customer_code", most_bytes)
+    script = request["algorithmSpecification"].get("scriptModeConfig")
+    if script:  # else the job's image runs its own entry point
+        stage_code(script, storage, ml / "code/customer_code", most_bytes)
     for channel in request.get("inputDataConfig") or []:
         stage_channel(channel, storage, ml / "input/data")
     uri = (request.get("checkpointConfig") or {}).get("s3Uri")
@@ -45,17 +45,11 @@ def stage(request: Mapping[str, Any], storage: Storage, ml: Path, checkpoints: P
         restore_checkpoints(uri, storage, checkpoints)
 
 
-def stage_code(algorithm: Mapping[str, Any], storage: Storage, folder: Path, most_bytes: int) -> None:
+def stage_code(script: Mapping[str, Any], storage: Storage, folder: Path, most_bytes: int) -> None:
     """Download the script or archive to ``original/`` and put its content into ``extracted/``.
 
     GZIP unpacks a tar or zip archive; NONE copies the file; without a word the content decides.
     """
-    image = (algorithm.get("containerImage") or {}).get("uri")
-    if image and not BUILT_IN_IMAGE.fullmatch(image):
-        raise StagingError(f"The image {image} needs podman/docker or an operator's mapping")
-    script = algorithm.get("scriptModeConfig")
-    if not script:
-        raise StagingError("A job without scriptModeConfig needs podman/docker or an operator's mapping of its image")
     uri, compression = script["s3Uri"], (script.get("compressionType") or "").upper()
     place = _place(uri, "The script")
     name = place.key.rpartition("/")[2]
@@ -76,7 +70,8 @@ def stage_channel(channel: Mapping[str, Any], storage: Storage, data: Path) -> N
     """Bring one input channel to ``data/{channelName}``.
 
     Where all matching keys lie below ``{prefix}/``, the prefix is a folder and its content comes directly into the
-    channel. Else everything that begins with the prefix keeps its own name (as the SDK's local jobs do).
+    channel. Else everything that begins with the prefix keeps its own name (as the SDK's local jobs do). A single
+    object that is a manifest, as SageMaker's ManifestFile has it, stands for the objects that it names.
     """
     name = channel["channelName"]
     uri = channel["dataSource"]["s3DataSource"]["s3Uri"]
@@ -93,6 +88,26 @@ def stage_channel(channel: Mapping[str, Any], storage: Storage, data: Path) -> N
         raise StagingError(f"No data found for channel '{name}': nothing at {uri}")
     for key, path in files.items():
         _download(storage, Place(place.bucket, key), target / _safe(path, key), f"Channel '{name}'")
+    if list(files) == [place.key] and place.key.rpartition("/")[2].rpartition(".")[2] == "manifest":
+        _stage_manifest(name, target / files[place.key], storage)
+
+
+def _stage_manifest(channel: str, manifest: Path, storage: Storage) -> None:
+    """Put what a manifest names in its place: ``[{"prefix": "s3://bucket/some/"}, "relative/path", ...]``."""
+    what = f"The manifest of channel '{channel}'"
+    try:
+        if manifest.stat().st_size > LARGEST_MANIFEST:
+            raise ValueError(f"it is larger than {LARGEST_MANIFEST >> 20} MiB")
+        head, *paths = json.loads(manifest.read_bytes())
+        place = _place(head["prefix"], what)
+        if not all(isinstance(path, str) for path in paths):
+            raise ValueError("what comes after the prefix must be names")
+    except (ValueError, LookupError, TypeError) as problem:
+        form = '[{"prefix": "s3://bucket/some/"}, "relative/path", ...]'
+        raise StagingError(f"{what} is not of the form {form}: {problem}") from problem
+    manifest.unlink()
+    for path in paths:
+        _download(storage, Place(place.bucket, place.key + path), manifest.parent / _safe(path, path), what)
 
 
 def channel_paths(prefix: str, keys: list[str]) -> dict[str, str]:

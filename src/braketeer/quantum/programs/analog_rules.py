@@ -68,8 +68,8 @@ def _check_spacing(
         for other, u, v in places[index + 1 :]:
             if hypot(right - u, up - v) < limit:
                 raise ProgramError(
-                    f"{_SITES}[{one}] and {_SITES}[{other}] are {hypot(right - u, up - v):.3g} m apart; {what} must be at "
-                    f"least {least} m from each other"
+                    f"{_SITES}[{one}] and {_SITES}[{other}] are {hypot(right - u, up - v):.3g} m apart; {what} must be "
+                    f"at least {least} m from each other"
                 )
 
 

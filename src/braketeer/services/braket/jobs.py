@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from braketeer.devices.catalogue import Catalogue
-from braketeer.domain import arns, associations
+from braketeer.domain import arns, associations, clients
 from braketeer.domain.accounts import Caller
 from braketeer.domain.arns import Arn
 from braketeer.domain.clock import Clock, iso
 from braketeer.domain.encryption import kms_key_arn
 from braketeer.domain.errors import ConflictException, ValidationException
-from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH
+from braketeer.domain.jobs import DEFAULT_CHECKPOINT_PATH, MOST_HOSTS
 from braketeer.domain.lifecycles import JOB_FINISHED, JobStatus
 from braketeer.domain.queue import JOB_POSITION_CAP, capped
 from braketeer.domain.reservations import reserved_message
@@ -25,7 +25,7 @@ from braketeer.domain.s3_places import Place
 from braketeer.domain.search import FieldKind, parse_filters
 from braketeer.services.braket import requests
 from braketeer.services.braket.pages import Page
-from braketeer.store import client_tokens, devices, jobs, quotas, reservations, search, tags, topics
+from braketeer.store import accounts, client_tokens, devices, jobs, quotas, reservations, search, tags, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import jobs as jobs_table
 
@@ -67,7 +67,11 @@ _CREATE_MEMBERS = frozenset({*_ECHOED, "clientToken", "jobName", "tags"})
 class Jobs:
     """Hybrid jobs as rows; they are run by work/jobs.py."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, clock: Clock, page_key: bytes) -> None:
+    def __init__(
+        self, database: Database, catalogue: Catalogue, clock: Clock, page_key: bytes, *, isolated: bool = True
+    ) -> None:
+        """``isolated``: jobs cannot see each other, or the operator takes it that those of several accounts can."""
+        self._isolated = isolated
         self._database = database
         self._catalogue = catalogue
         self._clock = clock
@@ -78,11 +82,13 @@ class Jobs:
 
         Refused with ValidationException: a device neither in the catalogue nor ``local:provider/name``, a role or a
         ``kmsKeyId`` of another account, an output or checkpoint bucket that is missing or somebody else's, neither
-        script nor image.
+        script nor image; and any job, where jobs cannot be isolated and there are several accounts.
         """
         requests.refuse_unknown(request, _CREATE_MEMBERS)
         request_hash = requests.hash_of(request)
         specification = _with_defaults(request)
+        if (minor := clients.python_minor(caller.user_agent)) is not None:
+            specification["clientPython"] = minor  # where several interpreters are mapped, it chooses
         _check(caller, request)
         job_id = str(uuid.uuid4())
         now = self._clock.now_ms()
@@ -194,6 +200,11 @@ class Jobs:
 
     def _check_rows(self, connection: Connection, caller: Caller, request: dict[str, Any], now_ms: int) -> None:
         """What the rows refuse, in the transaction that creates the job."""
+        if not self._isolated and accounts.are_several(connection):
+            raise ValidationException(
+                "Hybrid jobs cannot be kept apart on this machine (no sandbox works), and there are several accounts: "
+                "the operator has to install bubblewrap, or to allow it (BRAKETEER_ALLOW_UNSANDBOXED)"
+            )
         device_name = request["deviceConfig"]["device"]
         if not _LOCAL_DEVICE.fullmatch(device_name):
             device = requests.device_of(self._catalogue, device_name)
@@ -217,8 +228,8 @@ def _check(caller: Caller, request: dict[str, Any]) -> None:
     algorithm = request["algorithmSpecification"]
     if "scriptModeConfig" not in algorithm and "containerImage" not in algorithm:
         raise ValidationException("algorithmSpecification needs scriptModeConfig or containerImage")
-    if (request["instanceConfig"].get("instanceCount") or 1) > 1:
-        raise ValidationException("A job has one instance here: instanceCount above 1 is not supported")
+    if (request["instanceConfig"].get("instanceCount") or 1) > MOST_HOSTS:
+        raise ValidationException(f"instanceCount may be up to {MOST_HOSTS} here: the instances share one machine")
     if (key := request["outputDataConfig"].get("kmsKeyId")) is not None:
         try:
             kms_key_arn(key, caller.account, caller.region)

@@ -15,7 +15,7 @@ from braketeer.domain import log_search
 from braketeer.domain.errors import ServiceUnavailableException
 from braketeer.domain.log_merge import Place
 from braketeer.domain.log_search import Condition
-from braketeer.services.logs.turns import Turns
+from braketeer.domain.turns import Turns
 from braketeer.store import log_queries, log_scans
 from braketeer.store.database import Database
 from braketeer.store.log_scans import Stretch

@@ -19,6 +19,10 @@ class Turns:
         self._waiting: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}  # the next account comes first
         self._arrivals = 0
 
+    def waiting(self, account: str) -> int:
+        """How many of the account wait."""
+        return sum(not turn.done() for _, _, turn in self._waiting.get(account, ()))
+
     @asynccontextmanager
     async def of(self, account: str, rank: int = 0) -> AsyncIterator[None]:
         await self._take(account, rank)

@@ -1,0 +1,148 @@
+"""What a job's requirements.txt files ask for: installed once for an account, in the sandbox, or a clear refusal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from braketeer.work import sandbox
+from tests.integration.job_host import JobHost, archive, until
+
+
+def wheel(name: str, body: str, version: str = "1.0", requires: str = "") -> bytes:
+    """A package with one module, as a wheel file."""
+    data, info = io.BytesIO(), f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    with zipfile.ZipFile(data, "w") as packed:
+        packed.writestr(f"{name}.py", body)
+        packed.writestr(f"{info}/METADATA", metadata + (f"Requires-Dist: {requires}\n" if requires else ""))
+        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{info}/RECORD", "")
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "bubblewrap-user", "none"])
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHost]:
+    if request.param != "none" and not sandbox.probe().isolates:
+        pytest.skip(f"no sandbox here: {sandbox.probe().reason}")
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("UV_")}
+    os.environ["UV_OFFLINE"] = "1"  # as an operator would say it; tests need no index
+    started = JobHost(tmp_path_factory.mktemp("host"), request.param).start()
+    yield started
+    started.close()
+    del os.environ["UV_OFFLINE"]
+    os.environ.update(before)
+
+
+def layers(host: JobHost) -> list[Path]:
+    top = host.folder / "data" / "job-packages" / "000000000000"
+    return sorted(path for path in top.iterdir() if path.is_dir()) if top.exists() else []
+
+
+def test_any_number_of_requirements_files_is_installed_once(host: JobHost) -> None:
+    source = archive(
+        {
+            "script.py": (
+                "import subprocess, sys, first, second\n"
+                "print(first.WORD, second.WORD, first.__file__)\n"
+                "print(subprocess.run([sys.executable, '-c', 'import first'], check=True).returncode, 'below')\n"
+            ),
+            "requirements.txt": "./deep/first-1.0-py3-none-any.whl\n",
+            "deep/requirements.txt": "numpy\n./deep/second-1.0-py3-none-any.whl  # a comment\n",
+            "deep/first-1.0-py3-none-any.whl": wheel("first", "WORD = 'one'"),
+            "deep/second-1.0-py3-none-any.whl": wheel("second", "WORD = 'two'", requires="first"),
+        }
+    )
+    for _ in range(2):
+        job_id = host.create(source)
+        job = host.ended(job_id)
+        assert (job["status"], job["failure_reason"]) == ("COMPLETED", None), host.log(job_id)
+        assert any(line.startswith("one two ") for line in host.log(job_id))
+        assert "0 below" in host.log(job_id)
+    found = layers(host)
+    assert len(found) == 1
+    assert {path.name for path in found[0].glob("*.py")} == {"first.py", "second.py"}
+    assert not (found[0] / "numpy").exists(), "what the environment has is not installed again"
+    assert [line for line in host.log(job_id) if "Installing" in line] == [], (
+        "the second job uses the first one's layer"
+    )
+
+
+def test_what_the_environment_has_needs_no_index(host: JobHost) -> None:
+    before = len(layers(host))
+    job_id = host.create(archive({"script.py": "import numpy", "requirements.txt": "numpy>=1\n\n# nothing else\n"}))
+    assert host.ended(job_id)["status"] == "COMPLETED", host.log(job_id)
+    assert len(layers(host)) == before + 1
+
+
+def test_what_cannot_be_had_fails_the_job_with_the_reason(host: JobHost) -> None:
+    before = layers(host)
+    source = archive({"script.py": "print('never')", "requirements.txt": "no-such-package-anywhere==7\n"})
+    job = host.ended(host.create(source))
+    assert job["status"] == "FAILED"
+    assert job["failure_reason"].startswith("requirements.txt cannot be installed: ")
+    assert "no-such-package-anywhere" in job["failure_reason"]
+    assert layers(host) == before
+
+
+def built_by(code: str) -> bytes:
+    """A source whose requirement is a package in it that this code builds; no index is asked for a builder."""
+    system = '[build-system]\nrequires = []\nbuild-backend = "maker"\nbackend-path = ["."]\n'
+    project = '[project]\nname = "built"\nversion = "1.0"\n'
+    return archive(
+        {
+            "script.py": "print('never')",
+            "requirements.txt": "./package\n",
+            "package/pyproject.toml": system + project,
+            "package/maker.py": f"def build_wheel(*_):\n    import os, time\n    {code}\n",
+        }
+    )
+
+
+def test_a_package_builds_without_sight_of_the_service(host: JobHost) -> None:
+    if host.folder_is_seen:
+        pytest.skip("without a sandbox a job's code sees what the service does")
+    secret = host.folder / "data" / "secret.key"
+    assert secret.exists()
+    job = host.ended(host.create(built_by(f"raise SystemExit('eyes: ' + str(os.path.exists({str(secret)!r})))")))
+    assert job["status"] == "FAILED"
+    assert "eyes: False" in job["failure_reason"]
+
+
+def test_a_job_is_cancelled_while_its_packages_are_built(host: JobHost) -> None:
+    job_id = host.create(built_by("time.sleep(300)"))
+    until(lambda: host.log(job_id), lambda lines: "Installing requirements.txt" in lines)
+    host.cancel(job_id)
+    assert host.ended(job_id, 20)["status"] == "CANCELLED"
+    until(lambda: marked(job_id), lambda found: not found, 10)
+
+
+def marked(job_id: str) -> list[str]:
+    """The processes of a job, by their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"BRAKETEER_JOB_ID={job_id}".encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def test_a_layer_is_made_by_one_job_though_several_want_it(host: JobHost) -> None:
+    before = len(layers(host))
+    source = archive(
+        {
+            "script.py": "import third",
+            "requirements.txt": "./third-1.0-py3-none-any.whl\n",
+            "third-1.0-py3-none-any.whl": wheel("third", ""),
+        }
+    )
+    jobs = [host.create(source) for _ in range(3)]
+    assert {host.ended(job_id)["status"] for job_id in jobs} == {"COMPLETED"}
+    assert len(layers(host)) == before + 1
+    assert sum("Installing requirements.txt" in host.log(job_id) for job_id in jobs) == 1
