@@ -160,7 +160,7 @@ class Service:
             lease_seconds=settings.lease_seconds,
         )
         self.drivers = Drivers(
-            self.database, self.objects, self.catalogue, self.clock, self.secrets, settings.lease_seconds
+            self.database, self.objects, self.catalogue, self.clock, self.secrets, settings.lease_seconds, self.faults
         )
         self.sandbox = sandbox.choose(settings.sandbox, settings.job_python)
         self._job_python_minors = tuple(pythons)

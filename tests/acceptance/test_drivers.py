@@ -172,6 +172,17 @@ def test_what_fails_at_the_device_fails_with_its_words(toy: Callable[..., Toy]) 
     assert ended["actionMetadata"]["actionType"] == "braket.ir.openqasm.program"
 
 
+def test_a_task_of_a_driver_meets_faults_too(toy: Callable[..., Toy]) -> None:
+    device = toy()
+    call = device.service.access.call
+    call("POST", "faults", {"fail": "The laser is out of lock", "device": device.arn, "next": 1})
+    device.finish()
+    ended = device.service.wait_for_task(device.create())
+    assert (ended["status"], ended["failureReason"]) == ("FAILED", "The laser is out of lock")
+    assert device.service.wait_for_task(device.create())["status"] == "COMPLETED"
+    call("DELETE", "faults")
+
+
 def test_a_running_task_is_cancelled_at_the_device(toy: Callable[..., Toy]) -> None:
     device = toy()
     task = device.create()

@@ -29,6 +29,8 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
     taken: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    endless: bool = False  # it says more than its status, and never comes to an end
+    gone: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -45,12 +47,16 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             found.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
             status = found.answers.pop(0) if found.answers else 204
-            if status == 204:
+            if found.endless:
+                status = 200
+            if status in (200, 204):
                 found.taken.append(json.loads(body))
             self.send_response(status)
             self.send_header("location", f"{found.url}/elsewhere")
-            self.send_header("content-length", "0")
+            self.send_header("content-length", "1000" if found.endless else "0")
             self.end_headers()
+            if found.endless:
+                found.gone.wait()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -62,6 +68,7 @@ def receiver() -> Iterator[Receiver]:
         try:
             yield found
         finally:
+            found.gone.set()
             server.shutdown()
             thread.join()
 
@@ -114,6 +121,15 @@ def test_one_sees_what_it_asked_for_only(service: RunningService, receiver: Rece
     assert {event["detail-type"] for event in receiver.taken} == {"Braket Job State Change"}
     for hook in hooks:
         service.access.call("DELETE", f"webhooks/{hook['id']}")
+
+
+def test_an_answer_without_an_end_is_an_answer(service: RunningService, receiver: Receiver) -> None:
+    receiver.endless = True
+    hook = add(service, receiver)
+    arn = service.wait_for_task(service.create_task())["quantumTaskArn"]
+    until(lambda: receiver.statuses(arn), lambda statuses: "COMPLETED" in statuses, 9)
+    assert receiver.statuses(arn) == ["QUEUED", "RUNNING", "COMPLETED"]
+    service.access.call("DELETE", f"webhooks/{hook['id']}")
 
 
 def test_the_command_follows(service: RunningService) -> None:

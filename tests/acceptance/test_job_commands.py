@@ -91,6 +91,25 @@ def test_what_is_no_job_is_told_in_one_line(service: RunningService, arguments: 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_job_has_no_say_in_what_its_shell_is_entered_with(service: RunningService) -> None:
+    if not service_isolates(service):
+        pytest.skip("no sandbox: the shell is as plain as the job")
+    again = (
+        "import os, sys, time\n"
+        "if 'LD_DEBUG' not in os.environ:\n"
+        "    more = {'PATH': '/nowhere', 'LD_DEBUG': 'libs', 'LD_DEBUG_OUTPUT': '/dev/null'}\n"
+        "    os.execve(sys.executable, [sys.executable, __file__, 'braket_container.py'], {**os.environ, **more})\n"
+        "print('again', flush=True)\n"
+        "time.sleep(300)\n"
+    )
+    arn = service.create_job(again)
+    until(lambda: service.job_log(arn), lambda lines: "again" in lines)
+    said = braketeer(service, "shell", arn, given="echo debug=$LD_DEBUG token=${AMZN_BRAKET_JOB_TOKEN:+there}\n")
+    assert said.split() == ["debug=", "token=there"]
+    service.client("braket").cancel_job(jobArn=arn)
+    service.wait_for_job(arn)
+
+
 def service_isolates(service: RunningService) -> bool:
     from braketeer.cli.service import is_healthy
 

@@ -23,6 +23,7 @@ import urllib3
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsQuantumJob, DirectReservation
 from braket.circuits import Circuit
+from braket.jobs import hybrid_job
 from braket.tracking import Tracker, pricing, tracker
 
 from braketeer.cli.problems import Problem
@@ -135,6 +136,29 @@ def test_a_job_in_a_reservation_that_is_cancelled_under_it(sdk: RunningService, 
     assert (ended["status"], ended["failureReason"]) == ("CANCELLED", reason)
     assert (ended["events"][-1]["eventType"], ended["events"][-1]["message"]) == ("CANCELLED", f"{reason}.")
     assert sdk.wait_for_job(other)["status"] == "COMPLETED"
+
+
+def test_a_decorated_function_in_a_reservation(sdk: RunningService) -> None:
+    window = reserve(sdk, SV1, start=3)
+
+    @hybrid_job(device=SV1, reservation_arn=window["arn"])
+    def main(shots: int):
+        import os
+
+        from braket.aws import AwsDevice
+        from braket.circuits import Circuit
+
+        task = AwsDevice(os.environ["AMZN_BRAKET_RESERVATION_DEVICE_ARN"]).run(Circuit().h(0), shots=shots)
+        window = os.environ["AMZN_BRAKET_RESERVATION_TIME_WINDOW_ARN"]
+        return {"window": window, "tied": task.metadata()["associations"], "shots": task.result().measurements.shape[0]}
+
+    job = main(7)
+    assert job.queue_position().message.startswith(f"Job waits in reservation {window['arn']}, from {window['start']}")
+    ended = sdk.wait_for_job(job.arn)
+    assert (ended["status"], ended["associations"]) == ("COMPLETED", association(window["arn"]))
+    assert ended["startedAt"].timestamp() >= _seconds(window["start"])
+    assert job.result() == {"window": window["arn"], "tied": association(window["arn"]), "shots": 7}
+    cancel(sdk, window["arn"])
 
 
 def test_the_reservation_context_and_a_task_without_it(sdk: RunningService) -> None:

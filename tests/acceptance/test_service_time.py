@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.services import RunningService, running, until
+from braketeer.cli.problems import Problem
+from tests.services import GARNET, RunningService, running, until
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,53 @@ def test_jumps_at_once_all_count(service: RunningService) -> None:
     for running_command in [subprocess.Popen(line, stdout=subprocess.DEVNULL) for line in lines]:
         assert running_command.wait(60) == 0
     assert clock(service, "now")["ahead_ms"] == before + 30_000
+
+
+def test_announced_maintenance(service: RunningService) -> None:
+    """What runs as it begins goes on, what is queued waits for its end, and no more is taken."""
+    call, here, there = service.access.call, service.client("braket"), service.client("braket", "eu-north-1")
+    now = datetime.fromisoformat(call("GET", "clock")["now"])
+    start, end = now + timedelta(hours=1), now + timedelta(hours=2)
+    span = f"{start:%Y-%m-%dT%H:%M:%S}.000Z to {end:%Y-%m-%dT%H:%M:%S}.000Z"
+    times = [f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in (start, end)]
+    told = command(service, "device", "maintenance", "Garnet", "--start", times[0], "--end", times[1])
+    assert told.stdout == f"{GARNET}: {span}\n", told.stderr
+    assert span in command(service, "device", "show", "Garnet").stdout
+    assert span in command(service, "queue", GARNET).stdout
+    call("POST", "faults", {"delay_ms": 3000, "device": GARNET, "next": 1})
+    create = partial(service.create_task, deviceArn=GARNET)
+    runs, waits = create(), create()
+    until(lambda: here.get_quantum_task(quantumTaskArn=runs)["status"], "RUNNING".__eq__)
+    call("POST", "clock/advance", {"milliseconds": 3_600_000})
+    assert there.get_device(deviceArn=GARNET)["deviceStatus"] == "OFFLINE"
+    with pytest.raises(ClientError, match="is offline") as refused:
+        create()
+    assert refused.value.response["Error"]["Code"] == "DeviceOfflineException"
+    assert service.wait_for_task(runs)["status"] == "COMPLETED"
+    (reason,) = call("GET", f"why/{quote(waits, safe='')}")["reasons"]
+    assert (reason["rule"], reason["until"]) == ("device-offline", span[-24:])
+    call("POST", "clock/advance", {"milliseconds": 3_600_000})
+    assert service.wait_for_task(waits)["status"] == "COMPLETED"
+
+    def statuses() -> list[str]:
+        events = call("GET", "events?limit=1000")["events"]
+        return [event["detail"]["deviceStatus"] for event in events if event["resources"] == [GARNET]]
+
+    assert until(statuses, lambda found: len(found) == 2) == ["OFFLINE", "ONLINE"]
+
+
+def test_maintenance_is_taken_back(service: RunningService) -> None:
+    path = f"devices/{quote(GARNET, safe='')}"
+    window = {"start": "2026-01-01", "end": "2099-01-01T00:00:00+01:00"}
+    announced = service.access.call("PUT", f"{path}/maintenance", window)
+    assert (announced["status"], announced["offline_until"]) == ("OFFLINE", "2098-12-31T23:00:00.000Z")
+    assert command(service, "device", "maintenance", "Garnet", "--cancel").stdout == f"{GARNET}: no maintenance\n"
+    assert service.access.call("GET", path)["status"] == "ONLINE"
+    for wrong in ({"start": "2098-01-01", "end": "2098-01-01"}, {"start": "2020-01-01", "end": "2020-01-02"}, {}):
+        with pytest.raises(Problem, match=r"Maintenance ends after|'start' must be"):
+            service.access.call("PUT", f"{path}/maintenance", wrong)
+    for words in ([], ["--start", "2098-01-01"], ["--cancel", "--end", "2098-01-01"]):
+        assert command(service, "device", "maintenance", "Garnet", *words).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from braketeer.store import added_devices, devices
+from braketeer.store import added_devices, devices, reset
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.devices import DeviceState, effective_status
@@ -82,10 +82,42 @@ def test_each_change_of_a_state_leaves_the_others_as_they_are(database: Database
         (DeviceState(offline_until=1001), "ONLINE", "OFFLINE"),
         (DeviceState(offline_until=1000), "ONLINE", "ONLINE"),
         (DeviceState("RETIRED", offline_until=1001), "ONLINE", "RETIRED"),
+        (DeviceState(maintenance=(1000, 1001)), "ONLINE", "OFFLINE"),
+        (DeviceState(maintenance=(1001, 1002)), "ONLINE", "ONLINE"),
+        (DeviceState(maintenance=(999, 1000)), "ONLINE", "ONLINE"),
+        (DeviceState(maintenance=(999, 1001)), "RETIRED", "RETIRED"),
     ],
 )
 def test_the_status_that_holds(state: DeviceState | None, default: str, status: str) -> None:
     assert effective_status(state, default, 1000) == status
+
+
+@pytest.mark.parametrize(
+    ("state", "default", "back"),
+    [
+        (DeviceState(maintenance=(900, 1100)), "ONLINE", 1100),
+        (DeviceState(offline_until=1100, maintenance=(1100, 1200)), "ONLINE", 1200),
+        (DeviceState(offline_until=1100, maintenance=(900, 1050)), "ONLINE", 1100),
+        (DeviceState(maintenance=(1001, 1100)), "ONLINE", None),
+        (DeviceState("OFFLINE", maintenance=(900, 1100)), "ONLINE", None),
+        (DeviceState(reported="OFFLINE", maintenance=(900, 1100)), "ONLINE", None),
+    ],
+)
+def test_when_time_has_a_device_online_again(state: DeviceState, default: str, back: int | None) -> None:
+    assert devices.back_at(state, default, 1000) == back
+
+
+def test_what_a_driver_has_told_outlives_a_reset(database: Database) -> None:
+    def change(connection: Connection) -> None:
+        devices.put(connection, "another", DeviceState("OFFLINE", True, True), 1)
+        devices.put(connection, ARN, DeviceState("ONLINE", True, True), 1)
+        devices.set_maintenance(connection, ARN, (0, 2000), 1)
+        devices.note_outages(connection, 1000)
+        devices.set_reported(connection, ARN, "OFFLINE", 1)
+        reset.forget_everything(connection)
+
+    database.write_now(lambda tx: change(tx.connection))
+    assert database.read_now(devices.states) == {ARN: DeviceState(reported="OFFLINE")}
 
 
 def test_a_device_is_added_once_by_however_many(database: Database) -> None:

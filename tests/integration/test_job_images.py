@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from braketeer.work import job_images, sandbox
+from braketeer.work.job_folder import JobFolder
 from tests.integration.job_host import BUCKET, JobHost
+from tests.unit.test_jobs_environment import spec
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 ENGINE = """#!{python}
@@ -119,6 +123,18 @@ def test_a_container_is_ended_with_its_job(host: JobHost) -> None:
     assert host.ended(job_id, 30)["status"] == "CANCELLED"
     left = subprocess.run(["pgrep", "-f", f"braketeer-{job_id}"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+def test_the_containers_of_a_lost_runner_are_ended(tmp_path: Path) -> None:
+    engine, told = tmp_path / "engine", tmp_path / "told"
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexit 1\n')
+    engine.chmod(0o755)
+    folder = JobFolder(tmp_path / "job")
+    folder.create()
+    job_images.stop_all(folder)  # of which nothing was begun
+    folder.write_spec(replace(spec(), engine=str(engine), image="some/image:1", host_count=2))
+    job_images.stop_all(folder)
+    assert told.read_text().split() == ["kill", "braketeer-id-algo-1", "kill", "braketeer-id-algo-2"]
 
 
 def test_a_mapped_image_is_an_interpreter_of_this_machine(host: JobHost) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from braketeer.work import sandbox
 from tests.integration.job_host import JobHost, archive, until
+
+
+MEMORY = 400 << 20
 
 
 def wheel(name: str, body: str, version: str = "1.0", requires: str = "") -> bytes:
@@ -33,7 +38,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(f"no sandbox here: {sandbox.probe().reason}")
     before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("UV_")}
     os.environ["UV_OFFLINE"] = "1"  # as an operator would say it; tests need no index
-    started = JobHost(tmp_path_factory.mktemp("host"), request.param).start()
+    started = JobHost(tmp_path_factory.mktemp("host"), request.param, memory_bytes=MEMORY).start()
     yield started
     started.close()
     del os.environ["UV_OFFLINE"]
@@ -91,7 +96,7 @@ def test_what_cannot_be_had_fails_the_job_with_the_reason(host: JobHost) -> None
     assert layers(host) == before
 
 
-def built_by(code: str) -> bytes:
+def built_by(code: str, more: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """A source whose requirement is a package in it that this code builds; no index is asked for a builder."""
     system = '[build-system]\nrequires = []\nbuild-backend = "maker"\nbackend-path = ["."]\n'
     project = '[project]\nname = "built"\nversion = "1.0"\n'
@@ -101,6 +106,7 @@ def built_by(code: str) -> bytes:
             "requirements.txt": "./package\n",
             "package/pyproject.toml": system + project,
             "package/maker.py": f"def build_wheel(*_):\n    import os, time\n    {code}\n",
+            **more,
         }
     )
 
@@ -113,6 +119,47 @@ def test_a_package_builds_without_sight_of_the_service(host: JobHost) -> None:
     job = host.ended(host.create(built_by(f"raise SystemExit('eyes: ' + str(os.path.exists({str(secret)!r})))")))
     assert job["status"] == "FAILED"
     assert "eyes: False" in job["failure_reason"]
+
+
+def test_a_package_is_built_with_a_hosts_memory(host: JobHost) -> None:
+    job = host.ended(host.create(built_by(f"taken = b'x' * {2 * MEMORY}; time.sleep(60)")), 50)
+    assert job["status"] == "FAILED"
+    assert "of memory" in job["failure_reason"]
+
+
+TRAPS = """
+import base64, os, zipfile
+work = os.path.dirname(os.environ["HOME"])
+secret, victim = {secret!r}, {victim!r}
+for trap, target in (("new.txt", victim), ("packages", secret)):
+    try:
+        if trap == "packages":
+            os.rename(os.path.join(work, trap), os.path.join(work, "moved"))
+        os.symlink(target, os.path.join(work, trap))
+    except OSError:
+        pass
+
+def build_wheel(folder, *_):
+    with open(os.path.join(folder, "built-1.0-py3-none-any.whl"), "wb") as file:
+        file.write(base64.b64decode({wheel!r}))
+    return "built-1.0-py3-none-any.whl"
+"""
+
+
+def test_a_package_that_is_built_leads_the_runner_nowhere(host: JobHost) -> None:
+    if host.folder_is_seen:
+        pytest.skip("without a sandbox a job's code sees what the service does")
+    secret, victim = host.folder / "data", host.folder / "data" / "victim"
+    victim.write_text("untouched")
+    built = base64.b64encode(wheel("built", "WORD = 'built'"))
+    maker = TRAPS.format(secret=str(secret), victim=str(victim), wheel=built)
+    script = "import built, os\nprint(built.WORD, sorted(os.listdir(os.path.dirname(built.__file__))))\n"
+    job_id = host.create(built_by("", {"script.py": script, "package/maker.py": maker}))
+    job = host.ended(job_id)
+    assert (job["status"], job["failure_reason"]) == ("COMPLETED", None), host.log(job_id)
+    assert any(line.startswith("built [") for line in host.log(job_id))
+    assert victim.read_text() == "untouched"
+    assert not any(layer.is_symlink() for layer in layers(host))
 
 
 def test_a_job_is_cancelled_while_its_packages_are_built(host: JobHost) -> None:

@@ -82,6 +82,21 @@ def test_a_qpu_takes_one_job_and_holds_up_nobody_else(database: Database) -> Non
     assert claim(database, 1) == second
 
 
+def test_who_waits_for_the_job_that_has_a_qpu_is_told_once(database: Database) -> None:
+    first, second, third, simulator = (add(database, device) for device in (QPU, QPU, QPU, SV1))
+    assert [claim(database, 1) for _ in range(4)] == [first, simulator, None, None]
+
+    def events(job_id: str) -> list[str]:
+        return [event["eventType"] for event in get(database, job_id)["events"]]
+
+    queued, waiting = "QUEUED_FOR_EXECUTION", "WAITING_FOR_PRIORITY"
+    assert [events(job_id) for job_id in (first, second, third)] == [[queued], [queued, waiting], [queued]]
+    database.write_now(lambda tx: jobs.finish(tx.connection, first, JobStatus.COMPLETED, 7))
+    late = add(database, SV1)
+    assert [claim(database, 1), claim(database, 1)] == [second, None]
+    assert [events(third), events(late)] == [[queued, waiting], [queued]], "a simulator's job waits for a place only"
+
+
 def test_many_claimers_never_get_the_same_job(database: Database) -> None:
     for _ in range(20):
         add(database)

@@ -5,6 +5,8 @@ number; after each step the rows must be consistent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,15 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 from sqlalchemy import select
 
 from braketeer.admin.reservations import Reservations
 from braketeer.admin.routes import Asked, Members
 from braketeer.devices.catalogue import Catalogue
-from braketeer.domain import arns, associations, scheduling
+from braketeer.domain import arns, associations
 from braketeer.domain.accounts import Caller, Role
 from braketeer.domain.consistency import Work, validate
 from braketeer.domain.errors import ConflictException, ResourceNotFoundException, ServiceError, ValidationException
+from braketeer.domain.events import Cursor
 from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.domain.queue import Room
 from braketeer.domain.reservations import Reservation
@@ -33,10 +37,13 @@ from braketeer.domain.windows import DAYS, Window
 from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.quantum import Prepared
 from braketeer.services.braket.quantum_tasks import QuantumTasks
-from braketeer.store import accounts, buckets, devices, jobs, quantum_tasks, reservations, schedule, tables
+from braketeer.store import accounts, buckets, devices, events, jobs, quantum_tasks, reservations, schedule, tables
 from braketeer.store.database import Database, opened
 from braketeer.store.secrets import Secrets
 from braketeer.work.dispatcher import Dispatcher
+from braketeer.work.job_settings import JobSettings
+from braketeer.work.jobs import JobSupervisor
+from braketeer.work.sandbox import SandboxChoice
 from braketeer.work.timekeeper import Timekeeper
 from tests.services import ACCOUNT, BELL, GARNET, SV1, openqasm
 
@@ -69,8 +76,11 @@ class _Device:
 
     default_status = DeviceStatus.ONLINE
 
-    def row(self, status: str, recorded_windows: bool | None, offline_until: int | None) -> DeviceRow:
-        return replace(self._devices.rows[self.arn], status=DeviceStatus(status), offline_until=offline_until)
+    def row(
+        self, status: str, recorded_windows: bool | None, back_at: int | None, changes_at: tuple[int, ...]
+    ) -> DeviceRow:
+        row = self._devices.rows[self.arn]
+        return replace(row, status=DeviceStatus(status), back_at=back_at, changes_at=changes_at)
 
 
 class Lab:
@@ -78,6 +88,7 @@ class Lab:
 
     def __init__(self, databases: list[Database], folder: Path) -> None:
         self.databases = databases
+        self.folder = folder
         self.now = START
         self.devices = Devices()
         self.numbers = count(1)
@@ -149,11 +160,9 @@ class Lab:
         return [each.id for each in self.databases[number].write_now(claim).claims]
 
     def claim_job(self) -> str | None:
-        def work(tx: Any) -> Any:
-            gates = scheduling.gates(schedule.view(tx.connection, self.devices, self.now), self.now)
-            return jobs.claim_next(tx.connection, self.now, 5, "owner", 2**40, gates)
-
-        found = self.databases[0].write_now(work)
+        settings = JobSettings(folder=self.folder, endpoint="", slots=5, sandbox=SandboxChoice("none", ""))
+        supervisor = JobSupervisor(self.databases[0], self, None, None, settings, self.devices)  # type: ignore[arg-type]
+        found = asyncio.run(supervisor._claim_next())
         return None if found is None else found["id"]
 
     def keep_time(self, number: int = 0) -> int | None:
@@ -248,6 +257,34 @@ def test_a_result_that_comes_after_the_end_is_not_stored(lab: Lab) -> None:
     assert lab.read(lambda c: c.execute(select(tables.objects.c.key)).all()) == []
 
 
+def test_a_task_that_is_given_back_while_its_reservation_ends(lab: Lab) -> None:
+    """It goes from RUNNING to QUEUED just as what is unfinished has been looked up, and is cancelled all the same."""
+    if len(lab.databases) == 1:
+        pytest.skip("one writer at a time")
+    task = lab.task(SV1, lab.book(SV1))
+    room, (dispatcher, _) = Room(1, 2**30, 0, 0), lab.dispatchers
+    claim = lab.databases[0].write_now(partial(dispatcher._claim_next, last_device=None, room=room)).claims[0]
+    lab.now += 60 * MINUTE
+    given_back = []
+
+    def end(tx: Any) -> None:
+        @sqlalchemy.event.listens_for(tx.connection, "after_cursor_execute")
+        def give_back(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if "FROM quantum_tasks" in statement and not given_back:
+                given_back.append(claim)
+                lab.databases[1].write_now(
+                    lambda other: quantum_tasks.give_back(
+                        other.connection, claim, dispatcher._owner, lab.now, worker_died=False
+                    )
+                )
+
+        quantum_tasks.end_of_reservation(tx.connection, claim.reservation_arn or "", "It is over", lab.now, 500)
+
+    lab.databases[0].write_now(end)
+    assert given_back
+    assert lab.status(task) == "CANCELLED"
+
+
 def test_a_window_that_was_jumped_over_is_as_one_that_has_passed(lab: Lab) -> None:
     arn = lab.book(start=5, minutes=1)
     task, job = lab.task(reservation=arn), lab.job(reservation=arn)
@@ -293,6 +330,48 @@ def test_a_device_that_goes_offline_inside_its_window(lab: Lab) -> None:
     assert lab.claim() == []
     lab.write(lambda c: devices.put(c, GARNET, devices.DeviceState("ONLINE", False), lab.now))
     assert lab.claim() == [task]
+
+
+def test_announced_maintenance_holds_the_queue_from_its_beginning_to_its_end(lab: Lab) -> None:
+    window = (START + MINUTE, START + 3 * MINUTE)
+    lab.write(lambda c: devices.set_maintenance(c, GARNET, window, lab.now))
+    runs, waits, waiting_job = lab.task(), lab.task(), lab.job()
+    assert lab.keep_time() == window[0]
+    assert lab.claim() == [runs]
+    lab.now += MINUTE
+    assert lab.keep_time() == window[1]
+    assert lab.status(runs) == "RUNNING", "what runs goes on"
+    lab.write(lambda c: quantum_tasks.finish(c, runs, "COMPLETED", lab.now))  # type: ignore[arg-type]
+    assert (lab.claim(), lab.claim_job()) == ([], None)
+    lab.now = window[1]
+    assert lab.keep_time() is None
+    assert (lab.claim(), lab.claim_job()) == ([waits], waiting_job)
+    told = lab.read(lambda c: [(e.resource, e.status) for e in events.after(c, Cursor(), 100) if e.kind == "device"])
+    assert told == [(GARNET, "OFFLINE"), (GARNET, "DEFAULT")], "each edge is told once, whoever looks how often"
+
+
+def test_a_job_that_is_claimed_while_its_device_is_being_reserved(lab: Lab) -> None:
+    """The reservation is on disk first, so the job waits, however early the claim has begun."""
+    others = lab.job()
+    reserving, may_commit = threading.Event(), threading.Event()
+
+    def reserve(tx: Any) -> None:
+        schedule.lock_scheduling(tx.connection)
+        arn = arns.reservation("eu-north-1", OTHER, "meanwhile")
+        reservations.add(tx.connection, Reservation(arn, OTHER, GARNET, START - MINUTE, START + MINUTE, made_at=START))
+        reserving.set()
+        may_commit.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        reserved = pool.submit(lab.databases[-1].write_now, reserve)
+        assert reserving.wait(20)
+        claimed = pool.submit(lab.claim_job)
+        with contextlib.suppress(TimeoutError):
+            claimed.result(0.5)
+        may_commit.set()
+        reserved.result(20)
+        assert claimed.result(20) is None
+    assert lab.status(others) == "QUEUED"
 
 
 def test_tasks_wait_outside_of_execution_windows(lab: Lab) -> None:

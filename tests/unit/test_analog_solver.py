@@ -81,6 +81,9 @@ WEAK = {
         detuning=field([(0, -81043526), (4, 13904247)]),
         local=field([(0, 0), (1.682, 60156370), (4, 0)], [0.89]),
     ),
+    "first steps that are far too long": program(
+        [(0, 0), (6.1, 0)], amplitude=field([(0, 0), (0.797, 4228069), (1, 0)])
+    ),
     "a pulse too short for the blockade": program(
         [(4.5, 4.7), (13, 2.2), (1.2, 4.1)],
         amplitude=field([(0, 0), (0.328, 834699), (0.332, 323784), (0.5, 0)]),
@@ -93,7 +96,7 @@ WEAK = {
 
 
 @pytest.mark.parametrize("given", WEAK.values(), ids=WEAK.keys())
-def test_weak_drives_are_as_exact_as_is_said(given: dict[str, Any]) -> None:
+def test_drives_that_begin_weakly_are_as_exact_as_is_said(given: dict[str, Any]) -> None:
     """They lead to little that a step or a cut could be seen to spoil while it does."""
     evolved = solved(given, TOLERANCE, TRUNCATION)
     assert evolved.error < 3e-3

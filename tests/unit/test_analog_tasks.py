@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from braket.analog_hamiltonian_simulator.rydberg.rydberg_simulator import RydbergAtomSimulator
+from braket.ir.ahs import Program
 from braket.task_result import AnalogHamiltonianSimulationTaskResult
 from braket.tasks import AnalogHamiltonianSimulationQuantumTaskResult
-from scipy.stats import chisquare
+from scipy.stats import chi2_contingency, chisquare
 
 from braketeer.devices.catalogue import Catalogue
 from braketeer.quantum import Outcome, ProgramError, prepare
@@ -41,6 +43,31 @@ def test_shots_follow_the_state() -> None:
     assert observed[~likely].sum() < 30
     rest = expected[likely] / expected[likely].sum() * observed[likely].sum()
     assert chisquare(observed[likely], rest).pvalue > 1e-3
+
+
+def test_shots_are_those_of_amazon_s_simulator() -> None:
+    """Units, signs, which atom is which and what is read of it; its phases have the opposite sign of the guide's."""
+    shots = 20_000
+    given, opposite = (
+        program(
+            [(0, 0), (6, 0), (0, 7.5), (11, 3)],
+            filling=[1, 1, 0, 1],
+            amplitude=field([(0, 0), (0.3, 8e6), (1.2, 9e6), (1.5, 0)]),
+            detuning=field([(0, -6e6), (1.5, 9e6)]),
+            phase=field([(0, 0), (0.5, sign * 1.3), (0.9, sign * -0.8), (1.5, 0)]),
+            local=field([(0, 0), (0.7, 8e6), (1.5, 0)], [1, 0.2, 0, 0.5]),
+        )
+        for sign in (1, -1)
+    )
+    np.random.seed(3)
+    theirs = AnalogHamiltonianSimulationQuantumTaskResult.from_object(
+        RydbergAtomSimulator().run(Program.parse_obj(opposite), shots=shots, steps=400)
+    ).get_counts()
+    ours = read(done(given, shots)).get_counts()
+    labels = [label for label in sorted({*ours, *theirs}) if ours.get(label, 0) + theirs.get(label, 0) > 20]
+    assert len(labels) > 5
+    table = [[counts.get(label, 0) for label in labels] for counts in (ours, theirs)]
+    assert chi2_contingency(table).pvalue > 1e-3
 
 
 def test_a_seed_repeats_its_shots() -> None:

@@ -95,6 +95,10 @@ def test_error_mitigation_is_honoured_where_it_is_offered() -> None:
     assert garnet is not None
     with pytest.raises(ValidationException, match="not supported by this device"):
         garnet.check_parameters(text, 5000)
+    unknown: list[object] = [7, [None], [{"type": []}], [{"type": {}}], {"type": debias}]
+    for scheme in unknown:
+        with pytest.raises(ValidationException, match="not supported by this device"):
+            garnet.check_parameters(json.dumps({"errorMitigation": scheme}), 5000)
     garnet.check_parameters("{}", 1)
     for wrong in ("{", "[]"):
         with pytest.raises(ValidationException, match="deviceParameters"):
@@ -109,3 +113,6 @@ def test_rewiring_is_disabled_by_the_device_parameters() -> None:
         assert found is not None
         assert found.rewiring is not value
     assert device.limits_with(None) == device.limits
+    for wrong in ("true", 1, []):
+        with pytest.raises(ValidationException, match="must be true or false"):
+            device.limits_with(json.dumps({"paradigmParameters": {"disableQubitRewiring": wrong}}))

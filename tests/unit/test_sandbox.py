@@ -31,6 +31,7 @@ def test_where_checkpoints_lie_inside(given: str | None, inside: str) -> None:
         "/", "//", "relative", "/usr", "/usr/lib/x", "/etc", "/proc/1", "/dev/shm", "/opt", "/opt/ml", "/opt/braket",
         "/opt/braket/code", "/opt/ml/input/data", "/opt/ml/model", "/srv", "/srv/service/.venv/lib", "/home",
         "/x/../etc", "/opt/ml/../../usr", "/a\0b",
+        "/home/job/.local/lib/python3.11/site-packages",
     ],
 )  # fmt: skip
 def test_paths_of_the_system_cannot_be_taken_for_checkpoints(given: str) -> None:

@@ -19,6 +19,7 @@ from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import ConflictException, ResourceNotFoundException, ValidationException
 from braketeer.domain.lifecycles import DeviceStatus
 from braketeer.domain.queue import TASK_DEPTH_CAP, Priority, capped
+from braketeer.domain.reservations import LAST_MS
 from braketeer.store import added_devices, devices, quantum_tasks, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.secrets import Secrets
@@ -65,6 +66,8 @@ class Devices:
             Route("DELETE", "devices/{device}", "RemoveDevice", self.remove),
             Route("PUT", "devices/{device}/status", "PutDeviceStatus", self.set_status),
             Route("PUT", "devices/{device}/windows", "PutDeviceWindows", self.set_windows),
+            Route("PUT", "devices/{device}/maintenance", "PutDeviceMaintenance", self.announce),
+            Route("DELETE", "devices/{device}/maintenance", "CancelDeviceMaintenance", self.cancel_maintenance),
         ]
 
     async def list_all(self, asked: Asked) -> dict[str, Any]:
@@ -105,6 +108,26 @@ class Devices:
             raise ValidationException("'recorded' must be true or false")
         return await self._changed(
             device, lambda connection, now: devices.set_windows(connection, device.arn, recorded, now)
+        )
+
+    async def announce(self, asked: Asked) -> dict[str, Any]:
+        """{"start": ..., "end": ...}: the device is OFFLINE from one time to the other, in place of what was announced
+        before. What runs then goes on to its end.
+        """
+        asked.body.allow("start", "end")
+        device = self._named(asked.at["device"])
+        start, end = asked.body.moment("start"), asked.body.moment("end")
+        if not max(start, self._clock.now_ms()) < end <= LAST_MS:
+            raise ValidationException("Maintenance ends after it starts, and not in the past")
+        return await self._changed(
+            device, lambda connection, now: devices.set_maintenance(connection, device.arn, (start, end), now)
+        )
+
+    async def cancel_maintenance(self, asked: Asked) -> dict[str, Any]:
+        """Take back what was announced; a device that is under maintenance is online at once."""
+        device = self._named(asked.at["device"])
+        return await self._changed(
+            device, lambda connection, now: devices.set_maintenance(connection, device.arn, None, now)
         )
 
     async def add(self, asked: Asked) -> dict[str, Any]:
@@ -211,17 +234,21 @@ class Devices:
     def _shown(self, device: Device, state: devices.DeviceState | None) -> dict[str, Any]:
         set_by_operator = devices.DeviceState() if state is None else state
         hours = device.windows(set_by_operator.recorded_windows)
-        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        now_ms = self._clock.now_ms()
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
         opens = windows.next_opening(hours, now)
+        back_at = devices.back_at(set_by_operator, device.default_status, now_ms)
         return {
             "arn": device.arn,
             "name": device.name,
             "provider": device.provider,
             "type": device.type.value,
             "region": device.region,
-            "status": devices.effective_status(state, device.default_status, self._clock.now_ms()),
+            "status": devices.effective_status(state, device.default_status, now_ms),
             "status_set": set_by_operator.status,
             "status_of_driver": set_by_operator.reported,
+            "offline_until": None if back_at is None else iso(back_at),
+            "maintenance": maintenance(set_by_operator, now_ms),
             "windows": "recorded" if device.keeps_windows(set_by_operator.recorded_windows) else "open",
             "open": opens == now,
             "opens_at": None if opens is None or opens == now else iso(int(opens.timestamp() * 1000)),
@@ -229,6 +256,14 @@ class Devices:
             "driver": None if device.added is None else device.added.driver,
             "concurrency": None if device.added is None else device.added.concurrency,
         }
+
+
+def maintenance(state: devices.DeviceState, now_ms: int) -> dict[str, str] | None:
+    """What was announced and is not over."""
+    if state.maintenance is None or state.maintenance[1] <= now_ms:
+        return None
+    start, end = state.maintenance
+    return {"start": iso(start), "end": iso(end)}
 
 
 def _waiting(connection: Connection, device_arn: str) -> str:

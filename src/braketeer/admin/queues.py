@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from braketeer.admin.devices import maintenance
 from braketeer.admin.routes import Asked, Route
 from braketeer.devices.catalogue import Catalogue, Device
 from braketeer.domain import scheduling
@@ -23,8 +24,9 @@ from braketeer.domain.queue import (
     capped,
 )
 from braketeer.domain.reservations import Reservation
-from braketeer.domain.scheduling import FREE, DeviceRow, Gate
+from braketeer.domain.scheduling import FREE, DeviceRow, Gate, JobsRunning
 from braketeer.domain.waiting import Place, Reason, Use, reasons
+from braketeer.store import devices as device_states
 from braketeer.store import jobs, quantum_tasks, reservations, schedule
 from braketeer.store.database import Database
 
@@ -78,7 +80,8 @@ class Queues:
         wanted = list(devices)
         view = schedule.view(connection, wanted, now)
         gates = scheduling.gates(view, now)
-        running = quantum_tasks.running(connection)
+        running, running_jobs = quantum_tasks.running(connection), jobs.running(connection)
+        states = device_states.states(connection)
         coming = reservations.next_of_devices(connection, view.devices, now)
         return [
             {
@@ -92,10 +95,11 @@ class Queues:
                     "queued": capped(
                         jobs.count(connection, device.arn, JobStatus.QUEUED, JOB_DEPTH_CAP + 1), JOB_DEPTH_CAP
                     ),
-                    "running": jobs.count(connection, device.arn, JobStatus.RUNNING, JOB_DEPTH_CAP + 1),
+                    "running": _on_machine(running_jobs, device.arn, coming.get(device.arn)),
                 },
                 "waits": _rule(gates[device.arn]),
                 "reservation": _reservation(coming.get(device.arn), now),
+                "maintenance": maintenance(states.get(device.arn, device_states.UNSET), now),
             }
             for device in wanted
         ]
@@ -172,6 +176,12 @@ def _depths(connection: Connection, device_arn: str, reservation: Reservation | 
         "reserved": capped(reserved, TASK_DEPTH_CAP),
         **{priority.name.lower(): capped(depth, TASK_DEPTH_CAP) for priority, depth in depths.items()},
     }
+
+
+def _on_machine(running: JobsRunning, device_arn: str, reservation: Reservation | None) -> int:
+    """The jobs of a device, those of its open reservation among them."""
+    reserved = 0 if reservation is None else running.reserved.get(reservation.arn, 0)
+    return running.ordinary.get(device_arn, 0) + reserved
 
 
 def _rule(gate: Gate) -> dict[str, Any] | None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from braketeer.admin.accounts import found
-from braketeer.admin.routes import Asked, Members, Route
+from braketeer.admin.routes import Asked, Route
 from braketeer.devices.catalogue import Catalogue, Device
 from braketeer.domain import arns, associations
 from braketeer.domain.clock import Clock, iso
 from braketeer.domain.errors import ConflictException, ResourceNotFoundException, ValidationException
 from braketeer.domain.ids import fresh_uuid
 from braketeer.domain.reservations import Reservation, ReservationKind, check_window, require_free
-from braketeer.domain.spending import read_moment
 from braketeer.store import devices, quantum_tasks, reservations, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.schedule import lock_scheduling
@@ -49,15 +47,16 @@ class Reservations:
         """
         asked.body.allow("device", "start", "end", "kind", "account")
         device, kind = self._device(asked.body.text("device")), _kind(asked.body.text("kind", "exclusive"))
-        starts_at, ends_at = _time(asked.body, "start"), _time(asked.body, "end")
+        starts_at, ends_at = asked.body.moment("start"), asked.body.moment("end")
         name = asked.body.text("account", asked.caller.account)
 
         def create(transaction: Transaction) -> Reservation:
-            connection, now = transaction.connection, self._clock.now_ms()
-            check_window(starts_at, ends_at, now)
-            account = found(connection, name)["id"]
+            connection = transaction.connection
             # Overlaps are looked for by one at a time, and nothing starts on the device meanwhile.
             lock_scheduling(connection)
+            now = self._clock.now_ms()
+            check_window(starts_at, ends_at, now)
+            account = found(connection, name)["id"]
             if not _is_reservable(connection, device):
                 raise associations.not_supported(device.arn)
             require_free(
@@ -162,15 +161,3 @@ def _kind(text: str) -> ReservationKind:
         return ReservationKind(text)
     except ValueError:
         raise ValidationException(f"'{text[:64]}' is no kind of reservation: {', '.join(ReservationKind)}") from None
-
-
-def _time(members: Members, name: str) -> int:
-    """A time as epoch ms."""
-    text = members.text(name)
-    try:
-        moment = datetime.fromisoformat(text)
-        return read_moment(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        raise ValidationException(
-            f"'{name}' is '{text[:64]}'; it must be a time such as 2026-01-31T14:00:00Z"
-        ) from None

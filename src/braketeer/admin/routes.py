@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from braketeer.domain.accounts import Caller
 from braketeer.domain.errors import ServiceError, ValidationException
+from braketeer.domain.spending import read_moment
 
 _MISSING: Any = object()
 
@@ -34,6 +36,17 @@ class Members(dict[str, Any]):
             return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
         return self._get(name, default, f"a whole number from {least} to {most}", fits)
+
+    def moment(self, name: str) -> int:
+        """A member that is a time in ISO 8601, UTC where it names no zone; as epoch ms."""
+        text = self.text(name)
+        try:
+            moment = datetime.fromisoformat(text)
+            return read_moment(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            raise ValidationException(
+                f"'{name}' is '{text[:64]}'; it must be a time such as 2026-01-31T14:00:00Z"
+            ) from None
 
     def object(self, name: str, default: Any = _MISSING) -> Any:
         """A member that is a JSON object."""

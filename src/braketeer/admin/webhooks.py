@@ -14,14 +14,13 @@ from sqlalchemy import Connection
 from braketeer.admin.accounts import found
 from braketeer.admin.routes import Asked, Route
 from braketeer.domain.errors import ResourceNotFoundException, ValidationException
-from braketeer.domain.events import KINDS
+from braketeer.domain.events import KINDS, MOST_WEBHOOKS
 from braketeer.domain.ids import fresh_uuid
 from braketeer.store import topics, webhooks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.secrets import Secrets
 
 LONGEST_URL = 2048
-MOST = 100
 SECRET_BYTES = 32
 
 
@@ -58,8 +57,8 @@ class WebhookList:
 
         def add(transaction: Transaction) -> None:
             connection = transaction.connection
-            if len(webhooks.listed(connection)) >= MOST:
-                raise ValidationException(f"There are {MOST} webhooks already")
+            if len(webhooks.listed(connection)) >= MOST_WEBHOOKS:
+                raise ValidationException(f"There are {MOST_WEBHOOKS} webhooks already")
             webhooks.add(connection, row | {"account": _account(connection, account)})
             transaction.notify(topics.TASKS)
 

@@ -39,7 +39,7 @@ def show(name: NAME, port: PORT = None, data_dir: DATA_DIR = None, json: JSON = 
         output.as_json(found)
         return
     for title, text in _about(found):
-        typer.echo(f"{title + ':':<12}{output.plain(text)}")
+        typer.echo(f"{title + ':':<13}{output.plain(text)}")
 
 
 @app.command()
@@ -76,6 +76,29 @@ def windows(
         output.as_json(found)
     else:
         typer.echo(f"{output.plain(found['arn'])}: {_hours(found)}")
+
+
+@app.command()
+def maintenance(
+    name: NAME,
+    start: Annotated[
+        str | None, typer.Option(help="When it begins: 2026-01-31T14:00:00Z; without a time zone it is UTC.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="When it ends.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Take back what was announced.")] = False,
+    port: PORT = None,
+    data_dir: DATA_DIR = None,
+    json: JSON = False,
+) -> None:
+    """Announce when a device is out of service: new tasks and jobs are refused then, queued ones wait."""
+    if (cancel and (start or end)) or not (cancel or (start and end)):
+        raise Problem("Give --start and --end, or --cancel", 2)
+    access, path = service.access_here(data_dir, port), f"{_path(name)}/maintenance"
+    found = access.call("DELETE", path) if cancel else access.call("PUT", path, {"start": start, "end": end})
+    if json:
+        output.as_json(found)
+    else:
+        typer.echo(f"{output.plain(found['arn'])}: {output.from_to(found['maintenance']) or 'no maintenance'}")
 
 
 @app.command()
@@ -151,12 +174,15 @@ def _about(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("type", found["type"] + (f" in {found['region']}" if found["region"] else ", in every region")),
         ("status", _status(found)),
         ("hours", _hours(found)),
+        *([("maintenance", output.from_to(found["maintenance"]))] if found["maintenance"] else []),
         ("tasks", _runs(found)),
         ("queued", found["queued"]),
     ]
 
 
 def _status(found: Mapping[str, Any]) -> str:
+    if found["offline_until"] is not None:
+        return f"{found['status']} until {found['offline_until']}"
     if found["status_set"] not in ("OFFLINE", "RETIRED") and found["status_of_driver"] == found["status"] != "ONLINE":
         return f"{found['status']}, as its driver says"
     return f"{found['status']}{', set by the operator' if found['status_set'] else ''}"

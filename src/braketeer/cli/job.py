@@ -23,6 +23,9 @@ ARN = Annotated[str, typer.Argument(help="ARN of the hybrid job.")]
 _GROUP = "/aws/braket/jobs"
 _FINAL = ("COMPLETED", "FAILED", "CANCELLED")
 _LOOK_SECONDS = 0.3
+# What a job's process says of its variables may be anything, and nsenter, which gets them, is outside of the sandbox:
+# none that a program or its loader goes by (LD_PRELOAD, GCONV_PATH) is taken over.
+_KEPT = re.compile(r"(AMZN_BRAKET|AWS|BRAKET|BRAKETEER|MASTER|SM)_|(HOME|PATH|PYTHONPATH|TMPDIR)$")
 # As the SDK's log_metric prints them: "Metrics - timestamp=...; name=value; iteration_number=...;".
 _METRIC = re.compile(r"([^\s=;]+)=([^;]*);")
 
@@ -185,6 +188,7 @@ def beside(pid: int) -> tuple[list[str], dict[str, str], str]:
     """How to start a shell where the process is: command, environment, folder.
 
     In its namespaces, as its user, so that the shell is kept in as the script is; a plain process has a plain shell.
+    Of its environment those variables that jobs are given.
     """
     import psutil
 
@@ -193,15 +197,16 @@ def beside(pid: int) -> tuple[list[str], dict[str, str], str]:
     inside = os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")  # noqa: PTH115
     if not inside:
         return [_shell(), "-i"] if sys.stdin.isatty() else [_shell()], variables, process.cwd()
-    if shutil.which("nsenter") is None:
+    if (program := shutil.which("nsenter")) is None:
         raise Problem("A shell in a job's sandbox needs nsenter (util-linux)")
-    command = ["nsenter", "--target", str(pid), "--mount", "--pid", "--net", "--ipc", "--uts"]
+    command = [program, "--target", str(pid), "--mount", "--pid", "--net", "--ipc", "--uts"]
     if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):  # noqa: PTH115
         command += ["--user", "--preserve-credentials"]
     else:
         command += ["--setuid", str(process.uids().effective), "--setgid", str(process.gids().effective)]
     inner = ["/bin/sh", "-c", 'cd "$1"; shift; exec "$@"', "sh", process.cwd(), "/bin/sh"]
-    return [*command, "--", *inner, *(["-i"] if sys.stdin.isatty() else [])], variables, "/"
+    kept = {name: value for name, value in variables.items() if _KEPT.match(name)}
+    return [*command, "--", *inner, *(["-i"] if sys.stdin.isatty() else [])], kept, "/"
 
 
 def _shell() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -22,6 +22,11 @@ def plain(text: str) -> str:
     writing) is shown as Python writes it, ``\\x1b``.
     """
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def from_to(window: Mapping[str, Any] | None) -> str:
+    """A window of time; empty where there is none."""
+    return "" if window is None else f"{window['start']} to {window['end']}"
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

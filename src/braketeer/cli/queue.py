@@ -75,12 +75,13 @@ def _print(found: dict[str, Any]) -> None:
             str(one["jobs"]["running"]),
             _waits(one["waits"]),
             _window(one["reservation"]),
+            output.from_to(one["maintenance"]),
         ]
         for one in found["devices"]
     ]
     columns = ["device", "status", "reserved", "priority", "normal", "running", "jobs queued", "jobs running"]
     typer.echo(f"{found['now']}  tasks and jobs by device")
-    output.as_table([*columns, "held by", "next or open reservation"], rows)
+    output.as_table([*columns, "held by", "next or open reservation", "maintenance"], rows)
 
 
 def _waits(rule: dict[str, Any] | None) -> str:
@@ -92,4 +93,4 @@ def _waits(rule: dict[str, Any] | None) -> str:
 def _window(reservation: dict[str, Any] | None) -> str:
     if reservation is None:
         return ""
-    return f"{reservation['start']} to {reservation['end']}, {reservation['account']} ({reservation['kind']})"
+    return f"{output.from_to(reservation)}, {reservation['account']} ({reservation['kind']})"

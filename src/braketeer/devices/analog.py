@@ -13,8 +13,10 @@ from braketeer.devices.listed import Listed
 from braketeer.quantum.analog import AnalogLimits, FieldLimits, LatticeLimits, LocalLimits, Mistakes
 from braketeer.quantum.circuit import AHS, Limits
 
-#: Where the recorded document has placeholders (a spacing of 0.2 m): the figures that Amazon's own checks of programs
-#: for Aquila go by (repository amazon-braket-default-simulator-python, validators of the AHS emulator).
+#: Where the recorded document has placeholders (a spacing of 0.2 m): the figures of a device with local detuning that
+#: Amazon tests its checks of analog programs with (repository amazon-braket-default-simulator-python,
+#: test_validator/validators/device_validators/conftest.py). All else there is as in Aquila's document or near it; that
+#: Aquila's own figures are these is likely, and not known.
 AQUILA_LOCAL: dict[str, Any] = {
     "detuningRange": [0.0, 125_000_000.0],
     "detuningSlewRateMax": 1_256_600_000_000_000.0,
@@ -29,7 +31,7 @@ _LASTING = 1e6  # seconds: a simulated atom keeps its state
 
 
 def make_aquila_true(found: dict[str, Any]) -> None:
-    """The recorded document of Aquila, with figures for local detuning."""
+    """The recorded document of Aquila, with figures for local detuning that may not be Aquila's."""
     found["paradigm"]["rydberg"]["rydbergLocal"] = AQUILA_LOCAL
 
 

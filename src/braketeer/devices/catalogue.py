@@ -123,10 +123,12 @@ class Device:
         """The status that holds unless the operator has set another (store/devices.py)."""
         return self.listed.status
 
-    def row(self, status: str, recorded_windows: bool | None, offline_until: int | None) -> DeviceRow:
+    def row(
+        self, status: str, recorded_windows: bool | None, back_at: int | None, changes_at: tuple[int, ...]
+    ) -> DeviceRow:
         """The device as the scheduler sees it, with the status that holds and the windows that the operator wants."""
         windows = self.windows(recorded_windows) if self.keeps_windows(recorded_windows) else None
-        return DeviceRow(self.arn, DeviceStatus(status), windows, self.concurrency, offline_until)
+        return DeviceRow(self.arn, DeviceStatus(status), windows, self.concurrency, back_at, changes_at)
 
     @property
     def concurrency(self) -> int | None:

@@ -18,8 +18,8 @@ _OPERATIONS = [*_ION_OPERATIONS, *_PHASE_SHIFTS, "ccnot", "cswap", "cz", "iswap"
 
 
 def document(listed: Listed) -> dict[str, Any]:
-    """A document of the schema class of the device's maker. Qubit counts are the published ones; of the two that
-    compute, figures are too (see ion_traps.py). The rest is filler."""
+    """A document of the schema class of the device's maker. Qubit counts are the published ones; the
+    figures of the two that compute are in ion_traps.py. The rest is filler."""
     maker = listed.arn.split("/")[-2]
     match maker:
         case "d-wave":

@@ -14,9 +14,15 @@ from braketeer.domain.errors import ValidationException
 
 
 def disables_rewiring(text: str | None) -> bool:
-    """Whether each qubit of the program is to be the physical qubit of its number (``disableQubitRewiring``)."""
+    """Whether each qubit of the program is to be the physical qubit of its number (``disableQubitRewiring``).
+
+    ValidationException where that is neither true nor false.
+    """
     paradigm = _read(text).get("paradigmParameters")
-    return isinstance(paradigm, dict) and paradigm.get("disableQubitRewiring") is True
+    disabled = paradigm.get("disableQubitRewiring") if isinstance(paradigm, dict) else None
+    if not isinstance(disabled, bool | None):
+        raise ValidationException("deviceParameters: disableQubitRewiring must be true or false")
+    return disabled is True
 
 
 def check(text: str | None, document: Mapping[str, Any], shots: int) -> None:
@@ -29,7 +35,7 @@ def check(text: str | None, document: Mapping[str, Any], shots: int) -> None:
     offered = (document.get("provider") or {}).get("errorMitigation") or {}
     for scheme in asked if isinstance(asked, list) else [asked]:
         name = scheme.get("type") if isinstance(scheme, dict) else None
-        if name not in offered:
+        if not isinstance(name, str) or name not in offered:
             raise ValidationException(f"Error mitigation {str(name)[:100]!r} is not supported by this device")
         fewest = offered[name].get("minimumShots", 0)
         if shots < fewest:

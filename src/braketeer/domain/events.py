@@ -24,6 +24,7 @@ DETAIL_TYPES = {
     "device": "Braket Device Status Change",
 }
 KINDS = tuple(DETAIL_TYPES)
+MOST_WEBHOOKS = 100
 DEFAULT = "DEFAULT"  # the status of a device whose operator has taken back what was set
 _NAMESPACE = UUID("6f2f6f5e-52ab-4f0e-9f0c-6a2d5e0e9d5b")
 

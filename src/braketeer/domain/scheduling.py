@@ -26,15 +26,16 @@ _MILLISECOND = timedelta(milliseconds=1)
 class DeviceRow:
     """A device as it is now. ``windows`` are those in which its tasks start, None for at all hours.
 
-    ``concurrency`` is how many tasks are on it at once, None where only slots and memory say so. ``offline_until`` is
-    when its status may change by itself.
+    ``concurrency`` is how many tasks are on it at once, None where only slots and memory say so. ``back_at`` is when
+    it is online again, where it is OFFLINE and that is known; ``changes_at`` when its status may change by itself.
     """
 
     arn: str
     status: DeviceStatus
     windows: tuple[Window, ...] | None = None
     concurrency: int | None = None
-    offline_until: int | None = None
+    back_at: int | None = None
+    changes_at: tuple[int, ...] = ()
 
     def is_open(self, now_ms: int) -> bool:
         return self.windows is None or windows.is_open(self.windows, _moment(now_ms))
@@ -113,7 +114,7 @@ def gate(device: DeviceRow, active: Reservation | None, now_ms: int) -> Gate:
     """An active reservation opens the device to its holder outside of execution windows too: the time was given."""
     if device.status is not DeviceStatus.ONLINE:
         retired = device.status is DeviceStatus.RETIRED
-        return Gate(None, others=False, rule=Rule.RETIRED if retired else Rule.OFFLINE)
+        return Gate(None, others=False, rule=Rule.RETIRED if retired else Rule.OFFLINE, until=device.back_at)
     if active is not None and active.kind is ReservationKind.EXCLUSIVE:
         return Gate(active, others=False, rule=Rule.RESERVED, until=active.ends_at)
     if not device.is_open(now_ms):
@@ -127,7 +128,8 @@ def to_settle(view: View, now_ms: int) -> list[Reservation]:
 
 
 def next_due(view: View, now_ms: int) -> int | None:
-    """The next instant at which time itself changes a gate for the wider, or ends a reservation; None for never."""
+    """The next instant at which time itself changes a gate for the wider or a device's status, or ends a reservation;
+    None for never."""
     instants = [
         instant
         for each in view.reservations
@@ -136,8 +138,7 @@ def next_due(view: View, now_ms: int) -> int | None:
         if instant > now_ms
     ]
     for device in view.devices.values():
-        if device.offline_until is not None and device.offline_until > now_ms:
-            instants.append(device.offline_until)
+        instants += [instant for instant in device.changes_at if instant > now_ms]
         if device.windows is not None and not device.is_open(now_ms):
             opening = device.next_opening(now_ms)
             instants += [] if opening is None else [opening]
@@ -214,6 +215,18 @@ def next_job(heads: Iterable[JobHead], gates: Mapping[str, Gate], running: JobsR
     """
     able = [head for head in heads if _job_may_start(head, gates.get(head.device_arn, FREE), running, slots)]
     return min(able, key=lambda head: (head.reservation_arn is None, head.sequence), default=None)
+
+
+def waiting_for_priority(heads: Iterable[JobHead], gates: Mapping[str, Gate], running: JobsRunning) -> list[JobHead]:
+    """Those that nothing keeps but the job that has their QPU (Braket's job event WAITING_FOR_PRIORITY)."""
+    return [
+        head
+        for head in heads
+        if takes_one_job(head.device_arn)
+        and head.reservation_arn is None
+        and gates.get(head.device_arn, FREE).admits(None)
+        and running.ordinary.get(head.device_arn)
+    ]
 
 
 def _job_may_start(head: JobHead, gate: Gate, running: JobsRunning, slots: int) -> bool:

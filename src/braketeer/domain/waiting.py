@@ -74,7 +74,8 @@ def _of_gate(gate: Gate, device: DeviceRow | None, reservation: Reservation | No
     if gate.rule is Rule.RETIRED:
         yield Reason(Rule.RETIRED, f"{name} is retired: nothing starts until it is online again")
     elif gate.rule is Rule.OFFLINE:
-        yield Reason(Rule.OFFLINE, f"{name} is offline: nothing starts until it is online again")
+        back = "it is online again" if gate.until is None else iso(gate.until)
+        yield Reason(Rule.OFFLINE, f"{name} is offline: nothing starts until {back}", gate.until)
     active = gate.reservation
     if active is None or (reservation is not None and reservation.arn == active.arn):
         if reservation is None and gate.rule is Rule.CLOSED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -12,6 +14,10 @@ from braketeer.domain.faults import Fault, Kind, offline_until
 from braketeer.store import devices, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import faults
+
+log = logging.getLogger(__name__)
+
+PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 
 
 def listed(connection: Connection) -> list[tuple[Fault, int]]:
@@ -36,7 +42,12 @@ class Faults:
         """Take over what other processes add and clear, until cancelled."""
         with self._database.topics.subscribe(topics.FAULTS) as news:
             while True:
-                await self.load()
+                try:
+                    await self.load()
+                except Exception:
+                    log.exception("fault rules cannot be read; it is tried again")
+                    await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+                    continue
                 await news.wait()
 
     async def add(self, fault: Fault) -> None:

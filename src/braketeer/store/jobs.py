@@ -73,7 +73,8 @@ def claim_next(
     lease_until: int,
     gates: Mapping[str, Gate] = MappingProxyType({}),
 ) -> RowMapping | None:
-    """Make the job that starts next (scheduling.next_job) RUNNING and return its new row; None where nothing can start.
+    """Make the job that starts next (scheduling.next_job) RUNNING and return its new row; None where nothing can start:
+    then those that wait for a QPU's running job have the event WAITING_FOR_PRIORITY.
 
     ``gates`` are those of devices that have one. ``owner`` follows the job until ``lease_until`` (real time, epoch
     seconds) or longer.
@@ -85,8 +86,11 @@ def claim_next(
         .group_by(*_LANE)
     )
     able = [scheduling.JobHead(head.sequence, head.device_arn, head.reservation_arn) for head in heads]
-    chosen = scheduling.next_job(able, gates, running(connection), slots)
+    on_the_machine = running(connection)
+    chosen = scheduling.next_job(able, gates, on_the_machine, slots)
     if chosen is None:
+        for head in scheduling.waiting_for_priority(able, gates, on_the_machine):
+            _note_waiting(connection, head.sequence, now_ms)
         return None
     row = connection.execute(
         _change(jobs.c.sequence == chosen.sequence, [JobStatus.QUEUED], JobStatus.RUNNING)
@@ -289,6 +293,15 @@ def count(connection: Connection, device_arn: str, status: JobStatus, most: int)
         .subquery()
     )
     return connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def _note_waiting(connection: Connection, sequence: int, now_ms: int) -> None:
+    """Give a QUEUED job the event WAITING_FOR_PRIORITY, once. Its row is locked: a cancel comes before or after."""
+    query = select(jobs.c.id, jobs.c.events).where(jobs.c.sequence == sequence, jobs.c.status == JobStatus.QUEUED)
+    job = connection.execute(query.with_for_update()).one_or_none()
+    if job is not None and all(event["eventType"] != "WAITING_FOR_PRIORITY" for event in job.events):
+        message = "Another hybrid job runs on the device."
+        add_event(connection, job.id, "WAITING_FOR_PRIORITY", message, now_ms)
 
 
 def _change(which: ColumnElement[bool], from_statuses: Iterable[JobStatus], to_status: JobStatus) -> Update:

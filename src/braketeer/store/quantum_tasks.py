@@ -101,15 +101,12 @@ _RUNNING = Statement(
     .where(_t.status.in_([literal_column(f"'{status}'") for status in _HELD]))
     .group_by(_t.device_arn)
 )
-_QUEUED_IN = Statement(select(_t.id).where(*_IN_LANE[True]).limit(bindparam("most")))
-_RUNNING_IN = Statement(
-    select(_t.id)
-    .where(
-        _t.status.in_([literal_column(f"'{status}'") for status in _HELD]),  # what the partial index says
-        _t.status == TaskStatus.RUNNING,
-        _t.reservation_arn == bindparam("of_lane"),
-    )
-    .limit(bindparam("most"))
+# In one statement, that is in one snapshot: a task that is given back meanwhile is in one of the two.
+_UNFINISHED_IN = Statement(
+    union_all(
+        select(_t.id).where(*_IN_LANE[True]),
+        select(_t.id).where(_IS_HELD, _t.status == TaskStatus.RUNNING, _t.reservation_arn == bindparam("of_lane")),
+    ).limit(bindparam("most"))
 )
 _CLAIM = Statement(
     update(quantum_tasks)
@@ -350,8 +347,7 @@ def end_of_reservation(
     One statement for queued and running ones: where a task goes from one to the other meanwhile (PostgreSQL), the
     update waits for its row, and then sees what it has become.
     """
-    terms = {"of_lane": reservation_arn, "most": most}
-    task_ids = [row.id for which in (_QUEUED_IN, _RUNNING_IN) for row in which.all(connection, terms)][:most]
+    task_ids = [row.id for row in _UNFINISHED_IN.all(connection, {"of_lane": reservation_arn, "most": most})]
     if not task_ids:
         return []
     was_queued = _t.status == TaskStatus.QUEUED

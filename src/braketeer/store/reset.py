@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, select, update
 
 from braketeer.domain.lifecycles import JOB_FINISHED, TASK_FINISHED
-from braketeer.store import tables
+from braketeer.store import devices, tables
 from braketeer.store.tables import access_keys, accounts, jobs, quantum_tasks
 
 # Who may come in, and what the service is: all else is work.
-KEPT = frozenset({"accounts", "access_keys", "service_values", "added_devices"})
+KEPT = frozenset({"accounts", "access_keys", "service_values", "added_devices", "device_states"})
 
 
 def unfinished(connection: Connection) -> tuple[list[str], list[str]]:
@@ -20,10 +20,12 @@ def unfinished(connection: Connection) -> tuple[list[str], list[str]]:
 
 
 def forget_everything(connection: Connection) -> None:
-    """Delete every row but those of accounts, their keys and the service's own values. Files of objects are left to
-    their collection; keys of jobs and sessions go with what they were for."""
+    """Delete every row but those of accounts, their keys, added devices and the service's own values. Files of objects
+    are left to their collection; keys of jobs and sessions go with what they were for. Of a device's state, what its
+    driver has told stays."""
     for table in reversed(tables.metadata.sorted_tables):
         if table.name not in KEPT:
             connection.execute(delete(table))
     connection.execute(delete(access_keys).where(access_keys.c.session_token.is_not(None)))
+    devices.forget_settings(connection)
     connection.execute(update(accounts).values(storage_bytes=0, quotas=None))

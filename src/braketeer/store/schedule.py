@@ -22,8 +22,10 @@ class Scheduled(Protocol):
     @property
     def default_status(self) -> str: ...
 
-    def row(self, status: str, recorded_windows: bool | None, offline_until: int | None) -> DeviceRow:
-        """The device with the status that holds, and with what the operator has set for its windows."""
+    def row(
+        self, status: str, recorded_windows: bool | None, back_at: int | None, changes_at: tuple[int, ...]
+    ) -> DeviceRow:
+        """The device with the status that holds, when time changes that, and its windows as the operator wants them."""
 
 
 def lock_scheduling(connection: Connection) -> None:
@@ -43,5 +45,7 @@ def view(connection: Connection, catalogue: Iterable[Scheduled], now_ms: int) ->
     for device in catalogue:
         state = states.get(device.arn, devices.UNSET)
         status = devices.effective_status(state, device.default_status, now_ms)
-        rows[device.arn] = device.row(status, state.recorded_windows, state.offline_until)
+        back_at = devices.back_at(state, device.default_status, now_ms)
+        changes_at = tuple(edge for outage in state.outages for edge in outage)
+        rows[device.arn] = device.row(status, state.recorded_windows, back_at, changes_at)
     return View(rows, reservations.begun_and_next(connection, now_ms))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 from sqlalchemy import Connection, select, update
 
 from braketeer.domain.clock import FARTHEST_MS, VirtualClock
@@ -10,7 +13,10 @@ from braketeer.store import service_values, topics
 from braketeer.store.database import Database, Transaction
 from braketeer.store.tables import service_values as rows
 
+log = logging.getLogger(__name__)
+
 NAME = "clock offset"
+PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 
 
 def offset_ms(connection: Connection) -> int:
@@ -49,7 +55,12 @@ class ServiceTime:
         """Take over what other processes advance, until cancelled."""
         with self._database.topics.subscribe(topics.CLOCK) as news:
             while True:
-                self._move_to(await self._database.read(offset_ms))
+                try:
+                    self._move_to(await self._database.read(offset_ms))
+                except Exception:
+                    log.exception("service time cannot be read; it is tried again")
+                    await asyncio.sleep(PAUSE_AFTER_TROUBLE_SECONDS)
+                    continue
                 await news.wait()
 
     def _move_to(self, offset: int) -> None:

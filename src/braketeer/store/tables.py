@@ -102,6 +102,9 @@ device_states = Table(
     Column("recorded_windows", Integer),  # 1: the windows of its document hold; 0: open at all hours; none: its default
     Column("offline_until", BigInteger),  # a fault on purpose has it offline
     Column("reported_status", String(16)),  # what the device's driver has said last
+    Column("maintenance_from", BigInteger),  # announced: offline from then on ...
+    Column("maintenance_until", BigInteger),  # ... until then
+    Column("in_outage", Integer),  # 1: it is offline by one of these times; what its events go by
 )
 
 # Devices that the operator has added, each with the driver that runs its tasks.

@@ -172,8 +172,9 @@ class Dispatcher:
 
     def _claim_next(self, transaction: Transaction, *, last_device: str | None, room: queue.Room) -> Claimed:
         """Claim, in their order, all that may start now and for which there is room."""
-        connection, now = transaction.connection, self._clock.now_ms()
+        connection = transaction.connection
         schedule.lock_scheduling(connection)
+        now = self._clock.now_ms()  # not from before the wait for the lock
         lease_until = int(time.time() + self._lease_seconds)
         claims = []
 

@@ -26,6 +26,7 @@ from braketeer.objects.embedded import EmbeddedObjects
 from braketeer.store import added_devices, devices, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
+from braketeer.store.faults import Faults
 from braketeer.work.dispatcher import Dispatcher, Running
 from braketeer.work.driver_worker import Call
 from braketeer.work.workers import Defect, NotNow, Refused, Worker, WorkerDied, WorkerNotStarted
@@ -58,6 +59,7 @@ class DrivenDispatcher(Dispatcher):
         options: str,
         sealed: bytes,
         lease_seconds: float,
+        faults: Faults | None = None,
     ) -> None:
         super().__init__(
             database,
@@ -67,6 +69,7 @@ class DrivenDispatcher(Dispatcher):
             slots=added.concurrency,
             memory_bytes=2**62,
             worker_memory_bytes=0,
+            faults=faults,
             lease_seconds=lease_seconds,
             workers=[Worker(module=MODULE) for _ in range(added.concurrency)],
         )
@@ -205,7 +208,7 @@ class DrivenDispatcher(Dispatcher):
                 devices.set_reported(connection, self._arn, status, now)
                 changed = True
             if changed:
-                for topic in (topics.DEVICES, topics.TASKS, topics.JOBS):
+                for topic in (topics.DEVICES, topics.SCHEDULE, topics.TASKS, topics.JOBS):
                     transaction.notify(topic)
 
         await self._database.write(tell)

@@ -28,6 +28,7 @@ from braketeer.quantum import Prepared
 from braketeer.quantum.circuit import PROGRAM_SET
 from braketeer.store import added_devices, topics
 from braketeer.store.database import Database
+from braketeer.store.faults import Faults
 from braketeer.store.secrets import Secrets
 from braketeer.work.driven import LOOK_SECONDS, MODULE, DrivenDispatcher
 from braketeer.work.driver_worker import Call
@@ -60,6 +61,7 @@ class Drivers:
         clock: Clock,
         secrets: Secrets,
         lease_seconds: float,
+        faults: Faults | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -67,6 +69,7 @@ class Drivers:
         self._clock = clock
         self._secrets = secrets
         self._lease_seconds = lease_seconds
+        self._faults = faults
         self._served: dict[str, tuple[Added, bytes, DrivenDispatcher]] = {}
         self._turn = asyncio.Lock()
         self._waiting: Counter[str] = Counter()  # by device
@@ -92,6 +95,7 @@ class Drivers:
             rows = await self._database.read(added_devices.all_rows)
             there = {row.definition["arn"]: (added(row.definition, row.document), row.options) for row in rows}
             self._catalogue.put_added(one for one, _ in there.values())
+            self._database.topics.publish([topics.SCHEDULE])  # the catalogue has other execution windows by now
             for arn, (one, sealed) in there.items():
                 # What a driver tells of its device changes the catalogue alone: its tasks run on.
                 if (same := self._served.get(arn)) is not None and same[:2] == (_work(one), sealed):
@@ -106,6 +110,7 @@ class Drivers:
                     self._secrets.open(sealed),
                     sealed,
                     self._lease_seconds,
+                    self._faults,
                 )
                 await dispatcher.start(alone=False)  # where that fails, the next reload tries again
                 self._served[arn] = (_work(one), sealed, dispatcher)

@@ -6,16 +6,15 @@ points to, if that file is in the archive too; so no link exists that a later me
 
 from __future__ import annotations
 
-import lzma
 import posixpath
 import shutil
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tarfile
 
 MOST_MEMBERS = 100_000
 LONGEST_PATH = 1024
@@ -41,6 +40,11 @@ def unpack(archive: Path, target: Path, most_bytes: int) -> None:
     BadArchive where it is none, is damaged, has absolute or parent paths, links that leave it, devices, more than
     100,000 members, or more than ``most_bytes`` bytes once unpacked. What was unpacked until then stays.
     """
+    import lzma  # noqa: PLC0415 - a plain script need not wait for these
+    import tarfile  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+    import zlib  # noqa: PLC0415
+
     budget = _Budget(most_bytes)
     try:
         if zipfile.is_zipfile(archive):
@@ -79,6 +83,8 @@ class _Budget:
 
 
 def _unpack_tar(archive: Path, target: Path, budget: _Budget) -> None:
+    import tarfile  # noqa: PLC0415
+
     links: list[tuple[str, str]] = []
     with tarfile.open(archive, "r:*") as opened:
         for member in _members(opened, budget):
@@ -107,6 +113,8 @@ def _members(opened: tarfile.TarFile, budget: _Budget) -> Iterator[tarfile.TarIn
 
 
 def _unpack_zip(archive: Path, target: Path, budget: _Budget) -> None:
+    import zipfile  # noqa: PLC0415
+
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             budget.member()

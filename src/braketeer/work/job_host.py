@@ -43,6 +43,8 @@ class Host:
         """
         spec = self._spec
         variables, argv = self._in_image(endpoint) if spec.image else self._in_sandbox(endpoint, packages)
+        if not spec.image:
+            variables |= _limits(spec, group)
         process = subprocess.Popen(
             group.entering([*entering, *self._on_cores(argv, group)]),
             env=variables,
@@ -109,7 +111,7 @@ class Host:
         )
         path = f"{Path(spec.python).parent}:/usr/local/bin:/usr/bin:/bin"
         variables = job_environment.environment(spec, endpoint, self.name, command.paths, self._cpus(), path)
-        return variables | command.extra_environment | _limits(spec), command.argv
+        return variables | command.extra_environment, command.argv
 
     def _in_image(self, endpoint: str) -> tuple[dict[str, str], list[str]]:
         """The program that starts a container has the machine's environment; the job's goes to it in a file."""
@@ -138,9 +140,12 @@ class Host:
         return ["taskset", "--cpu-list", ",".join(map(str, chosen)), *argv]
 
 
-def _limits(spec: JobSpec) -> dict[str, str]:
-    """Limits that the harness sets for itself and all below: {name in module resource: value}."""
+def _limits(spec: JobSpec, group: ControlGroup) -> dict[str, str]:
+    """Limits that the harness sets for itself and all below: {name in module resource: value}.
+
+    RLIMIT_NPROC counts what other jobs have, too: where a control group bounds this one, they cannot use it up.
+    """
     limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": spec.disk_bytes}
-    if spec.sandbox == "bubblewrap":
+    if spec.sandbox == "bubblewrap" and not group.exists:
         limits["RLIMIT_NPROC"] = MOST_PROCESSES_OF_NOBODY
     return {"BRAKETEER_LIMITS": json.dumps(limits)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from braketeer.work.job_folder import HostFolder, JobFolder, JobSpec
 
 PROBE_SECONDS = 10.0
+ENGINE_SECONDS = 60.0
 _NAMES = ("podman", "docker")
 
 
@@ -73,13 +75,29 @@ def command(
 
 def stop(spec: JobSpec, host: HostFolder) -> None:
     """End the container, which no signal to the program that started it would do."""
-    subprocess.run([spec.engine, "kill", container(spec, host)], capture_output=True, check=False, timeout=60)
+    _tell(spec, "kill", container(spec, host))
+
+
+def stop_all(folder: JobFolder) -> None:
+    """End the containers of a job whose runner is gone: they have not gone with it."""
+    try:
+        spec = folder.read_spec()
+    except (OSError, ValueError):
+        return  # the runner was never started, or had nothing to tell any more
+    if spec.image and spec.engine:
+        for name in spec.hosts:
+            stop(spec, folder.host(name))
 
 
 def terminate(spec: JobSpec, host: HostFolder) -> None:
     """Ask what runs in the container to end."""
-    argv = [spec.engine, "kill", "--signal", "TERM", container(spec, host)]
-    subprocess.run(argv, capture_output=True, check=False, timeout=60)
+    _tell(spec, "kill", "--signal", "TERM", container(spec, host))
+
+
+def _tell(spec: JobSpec, *words: str) -> None:
+    """An engine that does not answer keeps no other host from being ended."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run([spec.engine, *words], capture_output=True, check=False, timeout=ENGINE_SECONDS)
 
 
 def container(spec: JobSpec, host: HostFolder) -> str:

@@ -27,7 +27,7 @@ from braketeer.domain.errors import ServiceError
 from braketeer.domain.lifecycles import JobStatus
 from braketeer.store import accounts, jobs, topics
 from braketeer.store.database import Database, Transaction
-from braketeer.work import job_network, sandbox
+from braketeer.work import job_images, job_network, sandbox
 from braketeer.work.job_cgroup import ControlGroup
 from braketeer.work.job_folder import (
     CANCEL,
@@ -40,7 +40,6 @@ from braketeer.work.job_folder import (
     forced_ending,
 )
 from braketeer.work.job_follower import Follower, RevokeKeys, lost
-from braketeer.work.job_images import find_engine
 from braketeer.work.job_settings import JobSettings, interpreter, room
 
 log = logging.getLogger(__name__)
@@ -195,6 +194,7 @@ class JobLife:
             if not self._settings.sandbox.isolates:
                 sandbox.kill_marked(self._id)
             ControlGroup(self._id, self._settings.most_processes).remove()
+            job_images.stop_all(self._folder)
             return lost(status, self._folder)
 
         return await asyncio.to_thread(end_what_is_left)
@@ -255,7 +255,7 @@ class JobLife:
             install_seconds=settings.install_seconds,
             install_environment=_install_environment(),
             warning=has.warning,
-            engine=(await asyncio.to_thread(find_engine)).path if image else "",
+            engine=(await asyncio.to_thread(job_images.find_engine)).path if image else "",
             image=image,
         )
 

@@ -2,7 +2,8 @@
 
 The folders ("layers") are an account's own: nobody else's code builds or reads them. One is known by a hash of what was
 asked and of the environment it was asked in; it is built aside, renamed when it is whole, and read-only for jobs. uv
-runs in the job's sandbox, as building a package may mean running its code.
+runs in the job's sandbox, as building a package may mean running its code. Such code writes below ``packages`` and
+``room`` only: it can put no link where the runner writes, nor in the place of what the runner renames.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import shutil
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ MOST_TEXT = 1 << 20  # of one requirements.txt, and of what uv prints
 _LOOK_SECONDS = 0.05
 _MEASURE_SECONDS = 1.0
 _LAST_LINES = 8
+_WRITABLE = ("packages", "room")  # by uv, of what a layer is built in
 
 
 class PackagesError(Exception):
@@ -50,13 +51,20 @@ class Packages:
     """The layers of the account of one job.
 
     ``say`` takes lines for the job's log. ``check`` is called again and again while uv runs; what it raises ends uv.
+    ``watching`` is told its process: it may take what a host's may.
     """
 
     def __init__(
-        self, spec: JobSpec, group: ControlGroup, say: Callable[[list[bytes]], None], check: Callable[[], None]
+        self,
+        spec: JobSpec,
+        group: ControlGroup,
+        say: Callable[[list[bytes]], None],
+        check: Callable[[], None],
+        watching: Callable[[int], AbstractContextManager[object]],
     ) -> None:
         self._spec = spec
         self._group = group
+        self._watching = watching
         self._top = Path(spec.layers)
         self._log = say
         self._check = check
@@ -104,8 +112,8 @@ class Packages:
 
     def _build(self, layer: Path, source: Path, files: Sequence[str]) -> None:
         self._make_room()
-        work = self._top / f".{uuid.uuid4()}"
-        for inner in ("packages", "room"):
+        work = self._top / f".{os.urandom(16).hex()}"
+        for inner in _WRITABLE:
             (work / inner).mkdir(mode=0o755, parents=True)
         try:
             self._install(work, source, files)
@@ -117,7 +125,7 @@ class Packages:
         """Nothing that the environment has already, in a version that will do, is installed again."""
         at = _Places(os.fspath(source), os.fspath(work))
         if self._spec.sandbox != "none":
-            at = _Places("/source", "/work")
+            at = _Places("/tool/source", "/tool/work")  # where no interpreter is
         asked = [f"{at.source}/{file}" for file in files]
         named = [word for file in asked for word in ("--requirements", file)]
         self._say([f"Installing {', '.join(files)}"])
@@ -145,10 +153,11 @@ class Packages:
 
         spec = self._spec
         argv = [find_uv_bin(), *words, "--python", spec.python, "--no-cache", "--no-progress", "--color", "never"]
-        sandbox.give_to_nobody(spec.sandbox, work)
-        command = sandbox.tool_command(
-            spec.sandbox, argv, {at.source: source}, {at.work: work}, spec.shown, spec.hidden
-        )
+        for inner in _WRITABLE:
+            sandbox.give_to_nobody(spec.sandbox, work / inner)
+        readable = {at.source: source, at.work: work}
+        writable = {f"{at.work}/{inner}": work / inner for inner in _WRITABLE}
+        command = sandbox.tool_command(spec.sandbox, argv, readable, writable, spec.shown, spec.hidden)
         output = work.with_name(f"{work.name}.out")
         with output.open("w+b") as printed:
             output.unlink()
@@ -162,7 +171,8 @@ class Packages:
                 start_new_session=True,
             )
             try:
-                self._wait(process, work, printed.fileno())
+                with self._watching(process.pid):
+                    self._wait(process, work, printed.fileno())
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -227,7 +237,8 @@ def _key(spec: JobSpec, source: Path, files: Sequence[str]) -> str:
         for entry in sorted(entries(source), key=lambda entry: entry.path):
             if not entry.is_folder:
                 told.update(f"{entry.path}\0".encode(errors="replace"))
-                told.update((source / entry.path).read_bytes())  # unpacked by us: no link is among them
+                with (source / entry.path).open("rb") as file:  # unpacked by us: no link is among them
+                    told.update(hashlib.file_digest(file, "sha256").digest())
     return told.hexdigest()[:40]
 
 

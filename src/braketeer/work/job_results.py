@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tarfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +48,8 @@ def merged(tops: Sequence[Path]) -> tuple[list[tuple[Path, Entry]], list[str]]:
 
 def pack(content: Sequence[tuple[Path, Entry]], archive: Path) -> None:
     """Write a gzipped tar of these folders and files. A file that is gone by now is left out."""
+    import tarfile  # noqa: PLC0415 - nothing before a job's first line needs it
+
     with tarfile.open(archive, "w:gz", compresslevel=6) as packed:
         for top, entry in content:
             member = tarfile.TarInfo(entry.path)

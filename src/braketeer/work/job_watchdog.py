@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,15 @@ class Watchdog:
     def watch_process(self, pid: int) -> None:
         """From now on this process, of one host, and all below it count."""
         self._processes = [*self._processes, pid]
+
+    @contextlib.contextmanager
+    def watching(self, pid: int) -> Iterator[None]:
+        """Until the end of the block this process counts as a host's does."""
+        self.watch_process(pid)
+        try:
+            yield
+        finally:
+            self._processes = [other for other in self._processes if other != pid]
 
     def stop(self) -> None:
         self._stopped.set()

@@ -171,6 +171,8 @@ class JobSupervisor:
         def claim(transaction: Transaction) -> RowMapping | None:
             if not self._accepting:
                 return None
+            # Before the look: a reservation that is being made meanwhile is among what is seen.
+            schedule.lock_scheduling(transaction.connection)
             now = self._clock.now_ms()
             slots = self._settings.slots
             gates = scheduling.gates(schedule.view(transaction.connection, self._catalogue, now), now)

@@ -120,7 +120,7 @@ class Runner:
         self._require_what_runs_it()
         stage(spec.request, self._storage(self._check), folder.ml, folder.checkpoints, spec.disk_bytes)
         if not spec.image:
-            packages = Packages(spec, self._group, self._log.write, self._check)
+            packages = Packages(spec, self._group, self._log.write, self._check, self._watchdog.watching)
             self._packages = packages.layer(folder.ml / "code/customer_code/extracted")
         for host in self._hosts:
             if host.own.ml != folder.ml:

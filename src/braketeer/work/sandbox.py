@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +53,7 @@ _RESERVED = (
     "/opt/ml/code",
     "/opt/ml/input",
     "/opt/ml/output",
+    "/home/job/.local",  # an interpreter begins with code from there, before it is nobody
 )
 
 # No interpreter is shown if it needs one of these: they hold what jobs must not see.
@@ -172,7 +172,8 @@ def tool_command(
     """
     if name == "none":
         return list(argv)
-    command = [*bubblewrap(name, "tool"), "--perms", "1777", "--tmpfs", "/tmp", *_seen(shown, hidden)]  # noqa: S108
+    scratch = ["--perms", "1777", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/tmp"]  # noqa: S108
+    command = [*bubblewrap(name, "tool"), *scratch, *_seen(shown, hidden)]
     command += [*_parents("/tool/program"), "--ro-bind", argv[0], "/tool/program"]
     for inside, path in readable.items():
         command += [*_parents(inside), "--ro-bind", os.fspath(path), inside]
@@ -343,6 +344,8 @@ def _parents(path: str) -> list[str]:
 
 def _try(name: Name, python: str) -> str:
     """Start the interpreter as a job's is started; "" if that works, else what went wrong."""
+    import tempfile  # noqa: PLC0415 - runners load this file, and do not try
+
     with tempfile.TemporaryDirectory() as place:
         folder = JobFolder(Path(place) / "job")
         folder.create()

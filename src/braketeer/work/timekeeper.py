@@ -1,4 +1,5 @@
-"""Carries out what service time brings: reservations that end, and a wake-up whenever a window begins.
+"""Carries out what service time brings: reservations that end, events of outages, and a wake-up whenever a window
+begins.
 
 It sleeps until the next instant that matters (scheduling.next_due), or until somebody publishes topics.SCHEDULE: a
 reservation was made or cancelled, a device has another state, service time has jumped.
@@ -14,7 +15,7 @@ from braketeer.domain import scheduling
 from braketeer.domain.clock import Clock
 from braketeer.domain.lifecycles import JobStatus, TaskStatus
 from braketeer.domain.reservations import reason_of_cancelling
-from braketeer.store import jobs, reservations, schedule, topics
+from braketeer.store import devices, jobs, reservations, schedule, topics
 from braketeer.store import quantum_tasks as tasks
 from braketeer.store.database import Database, Transaction
 from braketeer.store.schedule import Scheduled
@@ -70,16 +71,28 @@ class Timekeeper:
         """Have all queues looked at, as whatever woke us may have opened one, and end what is over."""
         now = self._clock.now_ms()
         self._database.topics.publish([topics.TASKS, topics.JOBS])
-        view = await self._database.read(lambda connection: schedule.view(connection, self._catalogue, now))
+        view, unnoted = await self._database.read(
+            lambda connection: (
+                schedule.view(connection, self._catalogue, now),
+                devices.has_unnoted_outage(connection, now),
+            )
+        )
         self._due = scheduling.next_due(view, now)
+        if unnoted:
+            await self._database.write(self._note_outages)
         if scheduling.to_settle(view, now):
             while await self._database.write(self._end_some):
                 pass
 
+    def _note_outages(self, transaction: Transaction) -> None:
+        devices.note_outages(transaction.connection, self._clock.now_ms())
+        transaction.notify(topics.DEVICES)
+
     def _end_some(self, transaction: Transaction) -> bool:
         """End a piece of what is over; whether there may be more."""
-        connection, now = transaction.connection, self._clock.now_ms()
+        connection = transaction.connection
         schedule.lock_scheduling(connection)  # so nothing starts between the look and the end
+        now = self._clock.now_ms()
         view = schedule.view(connection, self._catalogue, now)
         for reservation in scheduling.to_settle(view, now):
             reservations.lock(connection, reservation.arn)

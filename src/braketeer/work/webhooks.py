@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import orjson
@@ -44,6 +45,7 @@ class Webhooks:
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._news: topics.Subscription | None = None
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=ANSWER_SECONDS))
+        self._threads = ThreadPoolExecutor(rules.MOST_WEBHOOKS, "webhook")  # started as they are needed
 
     async def run(self, *, alone: bool) -> None:
         """Send, until cancelled; ``alone`` on the database, nobody else is waited for."""
@@ -64,6 +66,7 @@ class Webhooks:
                 sending.cancel()
             await asyncio.gather(*self._sending.values(), return_exceptions=True)
             self._http.clear()
+            self._threads.shutdown(wait=False)
 
     async def _look(self) -> float:
         """Begin to send where there is something to send; the seconds until one that failed is to be tried again."""
@@ -113,7 +116,8 @@ class Webhooks:
         try:
             for event in found:
                 if _is_for(event, webhook):
-                    await asyncio.to_thread(self._post, webhook, event, installation)
+                    loop = asyncio.get_running_loop()
+                    await loop.run_in_executor(self._threads, self._post, webhook, event, installation)
                 sent = event.cursor
                 if time.monotonic() - begun > LEASE_SECONDS / 3:  # long before another may take it over
                     break
@@ -151,7 +155,10 @@ class Webhooks:
             "webhook-signature": rules.signature(secret, found["id"], now, body),
         }
         try:
-            answer = self._http.request("POST", webhook.url, body=body, headers=headers, redirect=False)
+            answer = self._http.request(
+                "POST", webhook.url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            answer.close()  # what it says beside its status is not read: that may have no end
         except urllib3.exceptions.HTTPError as problem:
             raise _NotTaken(f"{type(problem).__name__}: {problem}") from problem
         if not 200 <= answer.status < 300:

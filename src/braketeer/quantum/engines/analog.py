@@ -32,7 +32,8 @@ _MICRO = 1e-6
 _EARLY, _LATE = 0.25 + sqrt(3) / 6, 0.25 - sqrt(3) / 6  # the weights of the two Gauss points in the two exponentials
 _GAUSS = sqrt(3) / 6
 _UNCHECKED = 7  # steps between two that are checked, once their length
-_STEADY = 1.5  # no longer grows by as much
+_STEADY = 1.5  # does not grow by more, and where there are many:
+_FEW = 8  # to do for each of those
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Evolved:
     """The final ``probabilities`` of configurations; ``excited``, (atoms, configurations), says which atoms are in r.
 
     ``error`` is an estimate, good to a factor of two or so, of how far the state is off (the norm of the difference);
-    ``cut`` is the energy, in rad/s, above which configurations were left out, None where none was.
+    a resonance of three or more atoms at once, weakly driven for long, may be off by more. ``cut`` is the energy, in
+    rad/s, above which configurations were left out in the end, None where none was.
     """
 
     probabilities: NDArray[np.float64]
@@ -194,7 +196,7 @@ class _Evolution:
         while time < end:
             steps = max(1, ceil((end - time) / self._step * (1 - 1e-9)))
             length = (end - time) / steps
-            found = self._stepped(time, length)
+            found = self._stepped(time, length, steps)
             if found is None:
                 continue
             arrived = end if steps == 1 else time + length
@@ -205,8 +207,8 @@ class _Evolution:
             self._leaked = max(self._leaked, leak)
             self._state, time = found, arrived
 
-    def _stepped(self, time: float, length: float) -> Vector | None:
-        """The state after a step; None where the step must be shorter, which is then set."""
+    def _stepped(self, time: float, length: float, steps: int) -> Vector | None:
+        """The state after one of ``steps`` that are still to do; None where it must be shorter, which is then set."""
         once = self._magnus(time, length, self._state)
         if self._until_check:
             self._until_check -= 1
@@ -222,10 +224,10 @@ class _Evolution:
         self._step = length * change
         if not isfinite(difference) or self._step < 1e-9 * self._model.duration:
             raise ProgramError("The fields of the hamiltonian change too fast or are too strong to be simulated")
-        if difference / 15 > allowed:  # the error of the two halves
+        if difference > allowed:  # of small steps the error of the two halves is a 15th of it, of large ones it is not
             return None
-        # A far longer step goes where the state, and with it the error, may be quite another.
-        self._until_check = _UNCHECKED if change < _STEADY else 0
+        # The next steps err alike only where they are as long, and change the fields by little.
+        self._until_check = min(_UNCHECKED, steps // _FEW) if change < _STEADY else 0
         return twice
 
     def _magnus(self, time: float, length: float, state: Vector) -> Vector:

@@ -10,18 +10,18 @@ depends_on = None
 
 
 # Each state that a row takes is an event, written by the transaction that changes the row, whatever statement that is.
-# What a device's driver tells counts as its state while the operator has it online.
+# A device's outages, and what its driver tells, count as its state while the operator has it online.
 # An event's time is service time: the machine's, and how far it was advanced. On PostgreSQL it also has the number of
 # its transaction, as rows of one that is still under way may appear before rows that are seen already.
 _OF_DEVICE = (
-    "CASE WHEN {row}.status IN ('ONLINE', 'DEFAULT') THEN coalesce({row}.reported_status, {row}.status) "
-    "ELSE {row}.status END"
+    "CASE WHEN {row}.status NOT IN ('ONLINE', 'DEFAULT') THEN {row}.status WHEN {row}.in_outage = 1 THEN 'OFFLINE' "
+    "ELSE coalesce({row}.reported_status, {row}.status) END"
 )
 # By table: the kind of its events, the column that names the resource, its state, and the columns that are the state.
 _WATCHED = {
     "quantum_tasks": ("task", "id", "{row}.status", "status"),
     "jobs": ("job", "id", "{row}.status", "status"),
-    "device_states": ("device", "device_arn", _OF_DEVICE, "status, reported_status"),
+    "device_states": ("device", "device_arn", _OF_DEVICE, "status, reported_status, in_outage"),
 }
 _SQLITE = """
 CREATE TRIGGER {table}_{name} AFTER {when} ON {table} {condition} BEGIN
@@ -35,8 +35,9 @@ CREATE FUNCTION braketeer_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO events (transaction, kind, resource, status, name, at) VALUES (
         pg_current_xact_id()::text::bigint, TG_ARGV[0], to_jsonb(NEW) ->> TG_ARGV[1],
-        CASE WHEN NEW.status IN ('ONLINE', 'DEFAULT') THEN coalesce(to_jsonb(NEW) ->> 'reported_status', NEW.status)
-             ELSE NEW.status END, TG_ARGV[2],
+        CASE WHEN NEW.status NOT IN ('ONLINE', 'DEFAULT') THEN NEW.status
+             WHEN to_jsonb(NEW) ->> 'in_outage' = '1' THEN 'OFFLINE'
+             ELSE coalesce(to_jsonb(NEW) ->> 'reported_status', NEW.status) END, TG_ARGV[2],
         floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + coalesce((SELECT (value #>> '{}')::bigint FROM service_values WHERE name = 'clock offset'), 0));
     RETURN NULL;
@@ -144,6 +145,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("recorded_windows", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("offline_until", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("reported_status", sa.String(length=16), nullable=True))
+        batch_op.add_column(sa.Column("maintenance_from", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("maintenance_until", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("in_outage", sa.Integer(), nullable=True))
 
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("reservation_arn", sa.String(length=256), nullable=True))
@@ -233,6 +237,9 @@ def downgrade() -> None:
         batch_op.drop_column("reservation_arn")
 
     with op.batch_alter_table("device_states", schema=None) as batch_op:
+        batch_op.drop_column("in_outage")
+        batch_op.drop_column("maintenance_until")
+        batch_op.drop_column("maintenance_from")
         batch_op.drop_column("reported_status")
         batch_op.drop_column("offline_until")
         batch_op.drop_column("recorded_windows")
