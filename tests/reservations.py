@@ -52,7 +52,7 @@ def book(
     now = time.time_ns() // 1_000_000
 
     def put(tx: Any) -> None:
-        devices.put(tx.connection, device, devices.DeviceState("ONLINE", True), now)
+        devices.set_reservable(tx.connection, device, True, now)
         kind = ReservationKind.PRIORITY
         row = Reservation(name, account, device, now + start_ms, now + end_ms, kind, made_at=now)
         reservations.add(tx.connection, row)

@@ -307,7 +307,7 @@ def test_doctor_knows_this_machine(service: RunningService) -> None:
     [
         (["--host", "0.0.0.0"], "--insecure"),
         (["--database", "mysql://somewhere"], "BRAKETEER_DATABASE"),
-        (["--clock", "virtual"], "--clock"),
+        (["--clock", "sideways"], "BRAKETEER_CLOCK"),
         (["--executor", "ray"], "--executor"),
     ],
 )

@@ -166,8 +166,8 @@ def test_all_devices_are_listed(service: RunningService) -> None:
     assert table.returncode == 0
     assert all(one["arn"] in table.stdout for one in listed)
     shown = device(service, "show", "SV1").stdout
-    assert "status:     ONLINE" in shown
-    assert "tasks:      computed here" in shown
+    assert "status:      ONLINE" in shown
+    assert "tasks:       computed here" in shown
 
 
 def test_states_outlive_a_restart_and_are_in_the_audit(service: RunningService) -> None:

@@ -335,8 +335,8 @@ def test_a_device_by_its_file(service: RunningService, tmp_path: Path) -> None:
     )
     assert device("add", str(tmp_path / "sparrow.toml")) == f"{arn}: ONLINE\n"
     shown = device("show", "sparrow")
-    assert "type:       SIMULATOR, in every region\n" in shown
-    assert f"tasks:      by driver {NAME}, 1 at once\n" in shown
+    assert "type:        SIMULATOR, in every region\n" in shown
+    assert f"tasks:       by driver {NAME}, 1 at once\n" in shown
     found = json.loads(device("show", "sparrow", "--json"))
     assert found["document"]["service"]["deviceCost"] == {"price": 1.5, "unit": "minute"}
     assert found["windows"] == "recorded"  # its own

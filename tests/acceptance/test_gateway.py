@@ -104,7 +104,8 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         far.client("s3").create_bucket(Bucket="braketeer-results")
         near.client("s3").create_bucket(Bucket="results")
         folder = tmp_path_factory.mktemp("toy")
-        toy = {"arn": TOY, "name": "Toy", "provider": "Tests", "driver": NAME, "concurrency": 3, "document": DOCUMENT}
+        document = {**DOCUMENT, "service": {"shotsRange": [1, 1000]}}  # open at all hours
+        toy = {"arn": TOY, "name": "Toy", "provider": "Tests", "driver": NAME, "concurrency": 3, "document": document}
         far.access.call("POST", "devices", {**toy, "options": {"folder": str(folder)}})
         near.access.call("POST", "devices", definition(far))
         near.access.call("POST", "devices", definition(far, WAITING, device_arn=TOY))

@@ -109,8 +109,10 @@ def test_when_time_has_a_device_online_again(state: DeviceState, default: str, b
 
 def test_what_a_driver_has_told_outlives_a_reset(database: Database) -> None:
     def change(connection: Connection) -> None:
-        devices.put(connection, "another", DeviceState("OFFLINE", True, True), 1)
-        devices.put(connection, ARN, DeviceState("ONLINE", True, True), 1)
+        for device in ("another", ARN):
+            devices.set_status(connection, device, "OFFLINE", 1)
+            devices.set_reservable(connection, device, True, 1)
+            devices.set_windows(connection, device, True, 1)
         devices.set_maintenance(connection, ARN, (0, 2000), 1)
         devices.note_outages(connection, 1000)
         devices.set_reported(connection, ARN, "OFFLINE", 1)

@@ -115,8 +115,8 @@ def test_a_qpu_answers_in_its_region_only(service: Devices) -> None:
 
 
 def test_what_the_operator_set_holds(database: Database, service: Devices) -> None:
-    database.write_now(lambda tx: devices.put(tx.connection, SV1, DeviceState("OFFLINE", reservable=True), 1))
-    database.write_now(lambda tx: devices.put(tx.connection, SV1, DeviceState("RETIRED", reservable=False), 2))
+    database.write_now(lambda tx: devices.set_status(tx.connection, SV1, "OFFLINE", 1))
+    database.write_now(lambda tx: devices.set_status(tx.connection, SV1, "RETIRED", 2))
     assert database.read_now(lambda connection: devices.state(connection, SV1)) == DeviceState("RETIRED", False)
     assert database.read_now(lambda connection: devices.state(connection, DM1)) is None
     assert _get(service, SV1, "us-east-1")["deviceStatus"] == "RETIRED"
@@ -128,9 +128,7 @@ def test_our_own_devices_are_found_once_switched_on(database: Database, service:
     assert STABILIZER not in _arns(_search(service, "us-east-1"))
     assert _get(service, STABILIZER, "us-east-1")["deviceStatus"] == "ONLINE"
     for status, found in (("ONLINE", True), ("OFFLINE", False)):
-        database.write_now(
-            lambda tx, status=status: devices.put(tx.connection, STABILIZER, DeviceState(status, reservable=False), 1)
-        )
+        database.write_now(lambda tx, status=status: devices.set_status(tx.connection, STABILIZER, status, 1))
         assert (STABILIZER in _arns(_search(service, "us-east-1"))) is found
 
 

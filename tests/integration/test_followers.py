@@ -44,7 +44,7 @@ async def _follow(following: Awaitable[None], until: Callable[[], Any]) -> None:
     task = asyncio.ensure_future(following)
     try:
         async with asyncio.timeout(20):
-            while not until():
+            while not until():  # noqa: ASYNC110 - it tells nobody what it has taken over
                 await asyncio.sleep(0.01)
     finally:
         task.cancel()

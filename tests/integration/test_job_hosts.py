@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -176,6 +177,33 @@ Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"], "told").write_text(json.dumps([o
             assert job["status"] == "COMPLETED", (job["failure_reason"], apart.log(job_id))
             assert json.loads((apart.output(job_id) or {})["told"]) == [reached, "000000000000"]
             apart.another_account()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "./package\n",
+        "--no-binary built\n./package\n",
+        "\ufeff \t--no-binary built\r./package\n",
+        "--no-binary built\n./package\n".encode("utf-16"),
+        "built @ http://127.0.0.1:9/built-1.0-py3-none-any.whl\n",
+    ],
+)
+def test_no_code_or_wish_of_a_job_uses_the_network_that_packages_come_by(apart: JobHost, asked: str | bytes) -> None:
+    apart.another_account(str(uuid.uuid4().int)[:12])
+    system = '[build-system]\nrequires = []\nbuild-backend = "maker"\nbackend-path = ["."]\n'
+    source = {
+        "script.py": "",
+        "requirements.txt": asked,
+        "package/pyproject.toml": system + '[project]\nname = "built"\ndynamic = ["version"]\n',
+        "package/maker.py": "raise SystemExit('code ran')\n",
+    }
+    job_id = apart.create(archive(source))
+    job = apart.ended(job_id)
+    assert job["status"] == "FAILED"
+    assert "code ran" not in " ".join([job["failure_reason"], *apart.log(job_id)])
+    reason = "Building source distributions" if asked == "./package\n" else "neither options nor addresses"
+    assert reason in job["failure_reason"]
 
 
 def test_a_job_cannot_touch_another_accounts_bucket(apart: JobHost) -> None:

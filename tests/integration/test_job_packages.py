@@ -16,7 +16,6 @@ import pytest
 from braketeer.work import sandbox
 from tests.integration.job_host import JobHost, archive, until
 
-
 MEMORY = 400 << 20
 
 
@@ -163,11 +162,14 @@ def test_a_package_that_is_built_leads_the_runner_nowhere(host: JobHost) -> None
 
 
 def test_a_job_is_cancelled_while_its_packages_are_built(host: JobHost) -> None:
-    job_id = host.create(built_by("time.sleep(300)"))
-    until(lambda: host.log(job_id), lambda lines: "Installing requirements.txt" in lines)
+    many = "[open(os.path.join(os.environ['TMPDIR'], name), 'w').close() for name in [*map(str, range(10_000)), 'all']]"
+    job_id = host.create(built_by(f"{many}; time.sleep(300)"))
+    top = host.folder / "data" / "job-packages"
+    until(lambda: list(top.glob("*/.*/room/all")), bool)
     host.cancel(job_id)
     assert host.ended(job_id, 20)["status"] == "CANCELLED"
     until(lambda: marked(job_id), lambda found: not found, 10)
+    assert [path.name for path in layers(host) if path.name.startswith(".")] == [], "nothing half built is left"
 
 
 def marked(job_id: str) -> list[str]:

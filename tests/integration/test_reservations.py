@@ -326,9 +326,9 @@ def test_a_reservation_that_is_cancelled_while_its_work_runs(lab: Lab) -> None:
 
 def test_a_device_that_goes_offline_inside_its_window(lab: Lab) -> None:
     task = lab.task(reservation=lab.book())
-    lab.write(lambda c: devices.put(c, GARNET, devices.DeviceState("OFFLINE", False), lab.now))
+    lab.write(lambda c: devices.set_status(c, GARNET, "OFFLINE", lab.now))
     assert lab.claim() == []
-    lab.write(lambda c: devices.put(c, GARNET, devices.DeviceState("ONLINE", False), lab.now))
+    lab.write(lambda c: devices.set_status(c, GARNET, "ONLINE", lab.now))
     assert lab.claim() == [task]
 
 
@@ -459,7 +459,7 @@ def test_what_a_reservation_can_be(lab: Lab) -> None:
 def test_a_task_that_is_tied_as_the_window_ends_is_ended_too_or_refused(lab: Lab) -> None:
     """The clock of the other service is ahead: it ends the reservation while this one still lets tasks in."""
     lab.write(lambda c: buckets.create(c, BUCKET))
-    lab.write(lambda c: devices.put(c, SV1, devices.DeviceState("ONLINE", True), lab.now))
+    lab.write(lambda c: devices.set_reservable(c, SV1, True, lab.now))
     services = [QuantumTasks(each, Catalogue(2**30), lab, _Programs(), None, b"") for each in lab.databases]  # type: ignore[arg-type]
     for number in range(6):
         arn = lab.book(SV1, minutes=1)
