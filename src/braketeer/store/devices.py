@@ -102,17 +102,6 @@ def read(row: Any) -> DeviceState:
     )
 
 
-def put(connection: Connection, device_arn: str, wanted: DeviceState, now_ms: int) -> None:
-    """Set the state of a device, whether or not it has one; all but what its driver has told."""
-    recorded = None if wanted.recorded_windows is None else int(wanted.recorded_windows)
-    _set(
-        connection,
-        device_arn,
-        now_ms,
-        {"status": wanted.status or DEFAULT, "reservable": int(wanted.reservable), "recorded_windows": recorded},
-    )
-
-
 def set_status(connection: Connection, device_arn: str, status: str, now_ms: int) -> None:
     _set(connection, device_arn, now_ms, {"status": status})
 

@@ -76,15 +76,19 @@ def own(endpoint: str, find: Callable[[], str], *, as_user: bool) -> Way:
     return Way(endpoint, names, entering)
 
 
-@lru_cache(maxsize=2)
 def problem(*, as_user: bool) -> str:
-    """Why no job can have a network of its own here; "" where one can. Tried once."""
+    """Why no job can have a network of its own here; "" where one can. Tried until it has succeeded once."""
     try:
-        listener, _ = _namespace("127.0.0.1", 1024, as_user=as_user)
+        _try(as_user=as_user)
     except NetworkError as trouble:
         return str(trouble)
-    listener.close()
     return ""
+
+
+@lru_cache(maxsize=2)  # which forgets what has failed: a moment's trouble must not open the network for good
+def _try(*, as_user: bool) -> None:
+    listener, _ = _namespace("127.0.0.1", 1024, as_user=as_user)
+    listener.close()
 
 
 class Forwarder:

@@ -75,13 +75,13 @@ class Packages:
 
         It stays as long as this process lives. PackagesError where it cannot be had in the time and room there is.
         """
-        files = sorted(
-            entry.path
-            for entry in entries(source)
-            if not entry.is_folder and entry.path.rpartition("/")[2] == "requirements.txt"
-        )
-        if not files:
+        found = [one for one in entries(source) if not one.is_folder and one.path.endswith("requirements.txt")]
+        sizes = {one.path: one.size for one in found if one.path.rpartition("/")[2] == "requirements.txt"}
+        if not sizes:
             return None
+        if max(sizes.values()) > MOST_TEXT:
+            raise PackagesError(f"A requirements.txt has more than {MOST_TEXT >> 20} MiB")
+        files = sorted(sizes)
         layer = self._top / _key(self._spec, source, files)
         self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(f"{layer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # kept until this process ends
@@ -123,6 +123,8 @@ class Packages:
 
     def _install(self, work: Path, source: Path, files: Sequence[str]) -> None:
         """Nothing that the environment has already, in a version that will do, is installed again."""
+        if self._spec.own_network:
+            _require_no_options(source, files)
         at = _Places(os.fspath(source), os.fspath(work))
         if self._spec.sandbox != "none":
             at = _Places("/tool/source", "/tool/work")  # where no interpreter is
@@ -237,9 +239,23 @@ def _key(spec: JobSpec, source: Path, files: Sequence[str]) -> str:
         for entry in sorted(entries(source), key=lambda entry: entry.path):
             if not entry.is_folder:
                 told.update(f"{entry.path}\0".encode(errors="replace"))
-                with (source / entry.path).open("rb") as file:  # unpacked by us: no link is among them
-                    told.update(hashlib.file_digest(file, "sha256").digest())
+                with (source / entry.path).open("rb") as content:  # unpacked by us: no link is among them
+                    told.update(hashlib.file_digest(content, "sha256").digest())
     return told.hexdigest()[:40]
+
+
+def _require_no_options(source: Path, files: Sequence[str]) -> None:
+    """Where jobs have networks of their own, uv has the machine's. PackagesError for what would let a job use that one:
+    an option (``--no-binary NAME`` has a package built, which runs its code, whatever uv was told), or an address.
+    """
+    for file in files:
+        for line in map(str.strip, read_text(source, file, MOST_TEXT).lstrip("\ufeff").splitlines()):
+            unreadable = "\0" in line or "\ufffd" in line  # uv reads other encodings, too
+            if line.startswith("-") or unreadable or ("://" in line and not line.startswith("#")):
+                raise PackagesError(
+                    f"{file} may name packages, and files of the source, but neither options nor addresses, as jobs "
+                    f"have networks of their own here: {line[:100]}"
+                )
 
 
 def _names_files(text: str) -> bool:

@@ -41,6 +41,7 @@ from braketeer.work.staging import StagingError, stage, write_configuration
 T = TypeVar("T")
 
 LOOK_EVERY_SECONDS = 0.1
+CLEARING_SECONDS = 5.0
 LONGEST_REASON = 1024
 _LONGEST_QUOTE = 900
 
@@ -111,8 +112,12 @@ class Runner:
         self._folder.add_progress("DOWNLOADING_DATA", "Downloading the script and its data.")
         outcome: Future[Checkpoints] = Future()
         threading.Thread(target=lambda: _into(outcome, self._stage), name="staging", daemon=True).start()
-        while not wait([outcome], LOOK_EVERY_SECONDS).done:
-            self._check()
+        try:
+            while not wait([outcome], LOOK_EVERY_SECONDS).done:
+                self._check()
+        except MustEnd:
+            wait([outcome], CLEARING_SECONDS)  # it ends for the same reason, and clears away what it was building
+            raise
         return outcome.result()
 
     def _stage(self) -> Checkpoints:
