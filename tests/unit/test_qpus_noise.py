@@ -12,6 +12,7 @@ import pytest
 from braketeer.devices.emulation import gate_noise
 from braketeer.quantum import prepare
 from braketeer.quantum.circuit import Gate
+from braketeer.quantum.qpus import running
 from braketeer.quantum.qpus.compiling import compiled
 from braketeer.quantum.qpus.noise import channels, misread, noisy
 from braketeer.quantum.qpus.running import as_run, evaluate_on_target
@@ -148,3 +149,26 @@ def test_clifford_circuits_may_be_as_wide_as_the_machine(name: str, qubits: int)
     equal = (evaluated.bits[:, 0::2] == evaluated.bits[:, 1::2]).mean(axis=0)
     assert equal.mean() > 0.85
     assert abs(evaluated.bits.mean() - 0.5) < 0.05
+
+
+def test_stabilizers_and_evolved_states_give_the_same_shots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Clifford circuit of a width that both take: the number of ones has one distribution."""
+    count, shots = 11, 4000
+    chain = "".join(f"cnot q[{qubit}], q[{qubit + 1}];\n" for qubit in range(count - 1))
+    circuit, found = program(f"qubit[{count}] q;\nh q[0];\n{chain}", "Garnet")
+    ones = []
+    for few in (count - 1, count):
+        monkeypatch.setattr(running, "_FEW_QUBITS", few)
+        random = np.random.default_rng(7)
+        evaluated = evaluate_on_target(circuit, shots, found, target("Garnet"), random)
+        ones.append(np.bincount(evaluated.bits.sum(axis=1), minlength=count + 1))
+    both = np.array(ones)
+    often = both.sum(axis=0) >= 20
+    expected = both[:, often].sum(axis=0) / 2
+    assert float(((both[:, often] - expected) ** 2 / expected).sum()) < 2 * count + 12
+
+
+def test_other_circuits_are_evolved() -> None:
+    circuit, found = program("qubit[11] q;\nh q;\nrx(0.3) q[4];\n", "Garnet")
+    to = target("Garnet")
+    assert not running._suits_stabilizers(as_run(compiled(circuit, found), to), 100)

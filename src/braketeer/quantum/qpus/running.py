@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from braketeer.quantum.circuit import Circuit, Limits
+from braketeer.quantum.circuit import Circuit, Limits, ProgramError
 from braketeer.quantum.engines import choose, stabilizer
 from braketeer.quantum.evolution import drawn
 from braketeer.quantum.qpus.compiling import Compiled, compiled
@@ -25,7 +25,7 @@ def evaluate_on_target(
     """
     found = compiled(circuit, limits)
     physical = as_run(found, target)
-    if target.is_wide(circuit.qubit_count):
+    if target.is_wide(circuit.qubit_count) or _suits_stabilizers(physical, shots):
         indices: Shots = stabilizer().sample(physical, shots, random)
     else:
         indices = drawn(physical, shots, limits, choose(engine), random)
@@ -39,6 +39,20 @@ def evaluate_on_target(
         np.ascontiguousarray(bits[:, list(measured)]),
         compiled=found.program(measured),
     )
+
+
+_FEW_QUBITS = 10  # whose states are evolved as quickly as stabilizers are translated
+
+
+def _suits_stabilizers(circuit: Circuit, shots: int) -> bool:
+    """Whether all gates are Clifford and all noise is Pauli: no state is evolved then."""
+    if circuit.qubit_count <= _FEW_QUBITS:
+        return False
+    try:
+        stabilizer().check(circuit, shots)
+    except ProgramError:
+        return False
+    return True
 
 
 def as_run(found: Compiled, target: Target) -> Circuit:
