@@ -23,6 +23,7 @@ from braketeer.domain.ids import fresh_uuid
 
 PREFIX = "/_braketeer/"
 MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES_UNREAD = 16 * 1024 * 1024
 
 # (ASGI scope, body, request id) -> who has signed it; raises ServiceError.
 Verify = Callable[[Mapping[str, Any], bytes, str], Awaitable[Caller]]
@@ -114,12 +115,18 @@ class _Exchange:
 
 
 async def _body(request: Request) -> bytes:
-    pieces, size = [], 0
+    """The body; of one that is too long a little more is read and thrown away, as a client that is still sending when
+    the connection is closed may lose the answer."""
+    pieces: list[bytes] = []
+    size = 0
     async for piece in request.stream():
         size += len(piece)
-        if size > MOST_BYTES:
-            raise RequestEntityTooLarge(f"A request may have at most {MOST_BYTES} bytes")
-        pieces.append(piece)
+        if size <= MOST_BYTES:
+            pieces.append(piece)
+        elif size > MOST_BYTES + MOST_BYTES_UNREAD:
+            break
+    if size > MOST_BYTES:
+        raise RequestEntityTooLarge(f"A request may have at most {MOST_BYTES} bytes")
     return b"".join(pieces)
 
 
