@@ -51,9 +51,9 @@ class Events:
     def _documents(self, connection: Connection, cursor: Cursor, most: int) -> tuple[list[dict[str, Any]], Cursor]:
         """The events that can be told, and the place behind all that were read."""
         found = events.after(connection, cursor, most)
-        installation = str(service_values.of(connection, [service_values.INSTALLATION])[service_values.INSTALLATION])
+        installation = service_values.installation(connection)
         usual = self._catalogue.usual_status
-        told = [document(event, installation, usual) for event in found if event.kind == "device" or event.row]
+        told = [document(event, installation, usual) for event in found if event.can_be_told]
         return told, found[-1].cursor if found else cursor
 
     async def _cursor(self, text: str) -> Cursor:

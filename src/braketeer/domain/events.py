@@ -62,6 +62,11 @@ class Event:
     row: Mapping[str, Any] | None
 
     @property
+    def can_be_told(self) -> bool:
+        """Whether there is still what it is about: a device's event needs no row, all others do."""
+        return self.kind == "device" or self.row is not None
+
+    @property
     def account(self) -> str | None:
         """Whose event it is; None for devices, which are everybody's."""
         return None if self.row is None or self.kind == "device" else str(self.row["account"])

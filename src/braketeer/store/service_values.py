@@ -31,3 +31,8 @@ def of(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """The values of those of these names that have one."""
     rows = connection.execute(select(service_values).where(service_values.c.name.in_(names)))
     return {row.name: row.value for row in rows}
+
+
+def installation(connection: Connection) -> str:
+    """The database's own id, which every start makes sure of."""
+    return str(of(connection, [INSTALLATION])[INSTALLATION])

@@ -107,7 +107,7 @@ class Webhooks:
         found, installation = await self._database.read(
             lambda connection: (
                 events.after(connection, webhook.sent, AT_ONCE),
-                str(service_values.of(connection, [service_values.INSTALLATION])[service_values.INSTALLATION]),
+                service_values.installation(connection),
             )
         )
         if not found:
@@ -166,5 +166,4 @@ class Webhooks:
 
 
 def _is_for(event: Event, webhook: Webhook) -> bool:
-    is_there = event.kind == "device" or event.row is not None
-    return is_there and event.kind in webhook.kinds and webhook.account in (None, event.account)
+    return event.can_be_told and event.kind in webhook.kinds and webhook.account in (None, event.account)
